@@ -1,0 +1,96 @@
+/**
+ * What a backend is: memory on one device plus the coarse operations of a vision-language model over it.
+ * What it is not: it checks no shapes (tensor/ops.ts did), owns no lifetimes (tensor/scope.ts does), knows no
+ * checkpoint, no model and no text. Every operation writes a preallocated `out` that never overlaps an input.
+ * The definition of each operation is its plain loop in backend/reference/<op>.ts.
+ *
+ * Sizes follow docs/notation.md. All operands are contiguous row-major. Activations are f32; a weight is f32, bf16 or f16.
+ */
+import type { DType, HostArray } from "../core/dtype.ts";
+import type { Shape } from "../core/shape.ts";
+
+/** Memory of one device. Opaque to everyone but its backend. */
+export interface Storage {
+  readonly dtype: DType;
+  /** Elements, not bytes. */
+  readonly length: number;
+}
+
+/** One argument of an operation: typed memory with a shape. `Tensor` is one. */
+export interface Operand {
+  readonly storage: Storage;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+export type GeluKind = "tanh" | "erf";
+
+export interface AttentionOptions {
+  /** Multiplies q·k before the softmax; usually D^-0.5. */
+  readonly scale: number;
+  /** Query i of a segment sees keys 0 … Tk − Tq + i of the same segment (its own position is the last one). */
+  readonly causal: boolean;
+  /** Row offsets of independent segments in q: 0 = first, last = T. Null: one segment. */
+  readonly cuSeqlensQ: Int32Array | null;
+  /** Row offsets of the same segments in k and v. Null: one segment. */
+  readonly cuSeqlensK: Int32Array | null;
+}
+
+export interface Backend {
+  /** Name as given to `device`: "reference" or "cpu". */
+  readonly name: string;
+  /** Human-readable, for `--stats`: instruction set, threads. */
+  readonly description: string;
+  readonly threads: number;
+
+  // — memory —
+  /** Uninitialised memory; may be recycled. */
+  alloc(dtype: DType, length: number): Storage;
+  /** Gives memory from `alloc` back. Views of it must not be used afterwards. */
+  free(storage: Storage): void;
+  /** Takes host data as device memory; a host backend keeps the array itself, without a copy (memory-mapped weights). */
+  wrap(dtype: DType, data: HostArray): Storage;
+  /** Elements [start, start + length) of `storage`, sharing its memory. */
+  view(storage: Storage, start: number, length: number): Storage;
+  /** Copies device memory to a new host array. */
+  read(storage: Storage): Promise<HostArray>;
+
+  // — operations —
+  /** out[T, M] = x[T, C] · weight[M, C]ᵀ (+ bias[M]). */
+  linear(out: Operand, x: Operand, weight: Operand, bias: Operand | null): void;
+  /** out[T, C]: (x − mean) / sqrt(var + eps) · weight[C] + bias[C], population variance. */
+  layerNorm(out: Operand, x: Operand, weight: Operand, bias: Operand, eps: number): void;
+  /** out[T, C]: x / sqrt(mean(x²) + eps) · weight[C]. */
+  rmsNorm(out: Operand, x: Operand, weight: Operand, eps: number): void;
+  /** out[T, H, D] from q[T, H, D], k[S, Hkv, D], v[S, Hkv, D]; head h reads key head ⌊h·Hkv/H⌋. */
+  attention(out: Operand, q: Operand, k: Operand, v: Operand, options: AttentionOptions): void;
+  /** out[T, H, D]: "rotate halves" RoPE: pair (i, i + D/2), angle = positions[T] · theta^(−2i/D). */
+  rope(out: Operand, x: Operand, positions: Operand, theta: number): void;
+  /** Same shape as x. */
+  gelu(out: Operand, x: Operand, kind: GeluKind): void;
+  /** out = silu(gate) · up, same shapes. */
+  swiglu(out: Operand, gate: Operand, up: Operand): void;
+  /** out = a + b, same shapes. */
+  add(out: Operand, a: Operand, b: Operand): void;
+  /** out[T, C]: row ids[t] of table[V, C], as f32. Ids are checked by the caller. */
+  embedding(out: Operand, ids: Operand, table: Operand): void;
+  /**
+   * out[B·P, C]: convolution with kernel = stride = patch over pixels[B, 3, S, S] with weight[C, 3, patch, patch] and
+   * bias[C]; patches row-major, P = ⌊S/patch⌋²; plus position[P, C].
+   */
+  patchEmbed(out: Operand, pixels: Operand, weight: Operand, bias: Operand, position: Operand): void;
+  /** out[B, ⌈s/k⌉, ⌈s/k⌉, k·k·C] from x[B, s, s, C], channel order (dy, dx, c); zeros pad bottom and right. */
+  spaceToChannel(out: Operand, x: Operand, k: number): void;
+  /** out[h', w', C] from x[h, w, C]: mean over rows ⌊i·h/h'⌋ … ⌈(i+1)·h/h'⌉ − 1, columns alike (adaptive average). */
+  areaResize(out: Operand, x: Operand): void;
+  /** out[F/pt, h/ph, w/pw, C] from x[F, h, w, C]: mean over pt frames, then ph rows, then pw columns. */
+  pool3d(out: Operand, x: Operand, window: readonly [pt: number, ph: number, pw: number]): void;
+  /** out[gy·h, gx·w, C] from x[gy·gx, h, w, C]: tiles row-major put together to one map. */
+  stitchTiles(out: Operand, x: Operand, gridRows: number, gridCols: number): void;
+  /** out[gy·gx, h, w, C] from x[gy·h, gx·w, C]: the inverse of stitchTiles. */
+  splitTiles(out: Operand, x: Operand, gridRows: number, gridCols: number): void;
+  /** out[T, ΣCᵢ] from parts[i][T, Cᵢ]: columns side by side. */
+  concatColumns(out: Operand, parts: readonly Operand[]): void;
+  /** Copies all of `source` into `target` from element `targetStart` on. Same dtype. */
+  copy(target: Storage, targetStart: number, source: Storage): void;
+}

@@ -1,0 +1,80 @@
+/**
+ * Memory of backends that compute on the host: storage is a typed array, freed arrays are recycled by exact byte size.
+ * Knows nothing of operations. Shared by `reference` and `cpu`.
+ */
+import { arrayView, BYTES_PER_ELEMENT, type DType, type HostArray } from "../core/dtype.ts";
+import { assert } from "../util/assert.ts";
+import type { Operand, Storage } from "./backend.ts";
+
+/** Host storage: the array is the memory. */
+export interface HostStorage extends Storage {
+  readonly array: HostArray;
+  /** True when `array` came from `HostMemory.alloc` and may be recycled. */
+  readonly isOwned: boolean;
+}
+
+/** Buffers are rounded up to this, so that near-equal sizes share a free list. */
+const GRANULE_BYTES = 64;
+
+export class HostMemory {
+  readonly #free = new Map<number, ArrayBuffer[]>();
+  readonly #maxPooledBytes: number;
+  #pooledBytes = 0;
+
+  /** @param maxPooledBytes Freed memory kept for reuse; more is left to the garbage collector. Default 512 MiB. */
+  constructor(maxPooledBytes = 512 * 1024 * 1024) {
+    this.#maxPooledBytes = maxPooledBytes;
+  }
+
+  alloc(dtype: DType, length: number): HostStorage {
+    const bytes = Math.max(GRANULE_BYTES, Math.ceil((length * BYTES_PER_ELEMENT[dtype]) / GRANULE_BYTES) * GRANULE_BYTES);
+    const recycled = this.#free.get(bytes)?.pop();
+    if (recycled) this.#pooledBytes -= bytes;
+    return { dtype, length, array: arrayView(dtype, recycled ?? new ArrayBuffer(bytes), 0, length), isOwned: true };
+  }
+
+  free(storage: Storage): void {
+    const { array, isOwned } = storage as HostStorage;
+    if (!isOwned) return;
+    const buffer = array.buffer as ArrayBuffer;
+    if (this.#pooledBytes + buffer.byteLength > this.#maxPooledBytes) return;
+    const list = this.#free.get(buffer.byteLength);
+    if (list) list.push(buffer);
+    else this.#free.set(buffer.byteLength, [buffer]);
+    this.#pooledBytes += buffer.byteLength;
+  }
+
+  wrap(dtype: DType, array: HostArray): HostStorage {
+    return { dtype, length: array.length, array, isOwned: false };
+  }
+
+  view(storage: Storage, start: number, length: number): HostStorage {
+    const { array, dtype } = storage as HostStorage;
+    return { dtype, length, array: array.subarray(start, start + length), isOwned: false };
+  }
+
+  async read(storage: Storage): Promise<HostArray> {
+    return (storage as HostStorage).array.slice();
+  }
+
+  copy(target: Storage, targetStart: number, source: Storage): void {
+    (target as HostStorage).array.set((source as HostStorage).array, targetStart);
+  }
+}
+
+/** The f32 array of an operand. */
+export function f32(operand: Operand): Float32Array {
+  assert(operand.dtype === "f32", `f32 operand expected, got ${operand.dtype}`);
+  return (operand.storage as HostStorage).array as Float32Array;
+}
+
+/** The i32 array of an operand. */
+export function i32(operand: Operand): Int32Array {
+  assert(operand.dtype === "i32", `i32 operand expected, got ${operand.dtype}`);
+  return (operand.storage as HostStorage).array as Int32Array;
+}
+
+/** The array of an operand, whatever its dtype. */
+export function hostArray(operand: Operand): HostArray {
+  return (operand.storage as HostStorage).array;
+}

@@ -1,0 +1,96 @@
+/**
+ * Named tensors of a checkpoint, as layers ask for them: `weights.at("q_proj").tensor("weight", [M, C])`.
+ * Shapes are checked at the request; `assertAllUsed` reports what no layer asked for. Knows no file format: a
+ * `TensorSource` gives names, dtypes, shapes and host arrays. Quirks of names live in models/<model>/weights.ts.
+ */
+import type { Backend } from "../backend/backend.ts";
+import { type DType, type HostArray, isWeightDType } from "../core/dtype.ts";
+import { formatShape, type Shape, shapesEqual } from "../core/shape.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { WeightsError } from "../util/errors.ts";
+
+export interface TensorInfo {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** Where named tensors come from: one safetensors file, a set of shards, memory, a prefix of another source. */
+export interface TensorSource {
+  /** For messages: a path or a name. */
+  readonly label: string;
+  readonly names: readonly string[];
+  /** Null when there is no such tensor. */
+  info(name: string): TensorInfo | null;
+  /** The elements, without a copy where the source is memory-mapped. @throws WeightsError when unreadable. */
+  data(name: string): HostArray;
+}
+
+/** One place in the tree of names; `at` goes down one level. */
+export class Weights {
+  readonly #source: TensorSource;
+  readonly #backend: Backend;
+  readonly #prefix: string;
+  readonly #used: Set<string>;
+
+  constructor(source: TensorSource, backend: Backend, prefix = "", used: Set<string> = new Set()) {
+    this.#source = source;
+    this.#backend = backend;
+    this.#prefix = prefix;
+    this.#used = used;
+  }
+
+  get backend(): Backend {
+    return this.#backend;
+  }
+
+  /** The sub-tree `name`. */
+  at(name: string | number): Weights {
+    return new Weights(this.#source, this.#backend, `${this.#prefix}${name}.`, this.#used);
+  }
+
+  has(name: string): boolean {
+    return this.#source.info(this.#prefix + name) !== null;
+  }
+
+  /** Shape of a tensor, or null when it is absent. Does not count as use. */
+  shapeOf(name: string): Shape | null {
+    return this.#source.info(this.#prefix + name)?.shape ?? null;
+  }
+
+  /** @throws WeightsError when the tensor is missing, has another shape, or is no float. */
+  tensor(name: string, shape: Shape): Tensor {
+    const fullName = this.#prefix + name;
+    const info = this.#source.info(fullName);
+    if (!info) {
+      throw new WeightsError("weights", `"${fullName}" is missing in ${this.#source.label}, expected shape ${formatShape(shape)}`);
+    }
+    if (!shapesEqual(info.shape, shape)) {
+      throw new WeightsError(
+        "weights",
+        `"${fullName}" has shape ${formatShape(info.shape)}, expected ${formatShape(shape)}. Is config.json from another model size?`,
+      );
+    }
+    if (!isWeightDType(info.dtype)) {
+      throw new WeightsError("weights", `"${fullName}" has dtype ${info.dtype}, expected f32, bf16 or f16`);
+    }
+    this.#used.add(fullName);
+    return Tensor.from(this.#backend, info.dtype, this.#source.data(fullName), shape);
+  }
+
+  /** Marks a tensor, or with a trailing dot a whole sub-tree, as known and not needed. */
+  ignore(nameOrPrefix: string): void {
+    const full = this.#prefix + nameOrPrefix;
+    for (const name of this.#source.names) {
+      if (name === full || (full.endsWith(".") && name.startsWith(full))) this.#used.add(name);
+    }
+  }
+
+  /** @throws WeightsError naming every tensor under this prefix that nobody asked for. */
+  assertAllUsed(): void {
+    const leftover = this.#source.names.filter((name) => name.startsWith(this.#prefix) && !this.#used.has(name));
+    if (leftover.length === 0) return;
+    const shown = leftover.slice(0, 12).join(", ");
+    const more = leftover.length > 12 ? ` and ${leftover.length - 12} more` : "";
+    throw new WeightsError("weights", `${this.#source.label} holds ${leftover.length} tensors that the model does not know: ${shown}${more}`);
+  }
+}

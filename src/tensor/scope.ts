@@ -1,0 +1,101 @@
+/**
+ * Lifetimes of activations. Everything that an operation allocates inside `scope(backend, …)` is given back at its end, except what the
+ * function returns. Models never free by hand. A scope is synchronous; long work is a generator of steps (see `Steps`),
+ * so that a driver can stop, report progress or serve someone else between two steps.
+ */
+import type { Backend, Storage } from "../backend/backend.ts";
+import { Tensor } from "./tensor.ts";
+
+/** Work in steps: each `yield` is a point where a driver may pause, abort or report. Yields one unit of work done. */
+export type Steps<T> = Generator<void, T, void>;
+
+class Scope {
+  readonly owned = new Map<Storage, Backend>();
+}
+
+let current: Scope | null = null;
+
+/** Called by tensor/ops for each allocation. Outside any scope the memory is left to the garbage collector. */
+export function registerStorage(backend: Backend, storage: Storage): void {
+  current?.owned.set(storage, backend);
+}
+
+/** Runs `body`; what it allocated and did not return is freed. Returned tensors (also in arrays or plain objects) move to the outer scope. */
+export function scope<T>(body: () => T): T {
+  const outer = current;
+  const inner = new Scope();
+  current = inner;
+  try {
+    const result = body();
+    for (const storage of rootsOf(result)) {
+      const backend = inner.owned.get(storage);
+      if (backend === undefined) continue;
+      inner.owned.delete(storage);
+      outer?.owned.set(storage, backend);
+    }
+    return result;
+  } finally {
+    current = outer;
+    for (const [storage, backend] of inner.owned) backend.free(storage);
+  }
+}
+
+/** Frees a tensor's memory now if an open scope owns it or nobody does; for drivers, not for models. */
+export function release(tensor: Tensor): void {
+  current?.owned.delete(tensor.root);
+  tensor.backend.free(tensor.root);
+}
+
+/**
+ * Drives `steps` with everything it allocates owned by one scope that is current only while a step runs, so that several
+ * drivers can take turns. `between` runs after each step (yield to the event loop, check an AbortSignal) and may throw.
+ */
+export async function runSteps<T>(steps: Steps<T>, between: () => Promise<void> | void): Promise<T> {
+  const inner = new Scope();
+  let isDone = false;
+  try {
+    for (;;) {
+      const outer = current;
+      current = inner;
+      let result: IteratorResult<void, T>;
+      try {
+        result = steps.next();
+      } finally {
+        current = outer;
+      }
+      if (result.done) {
+        for (const storage of rootsOf(result.value)) inner.owned.delete(storage);
+        isDone = true;
+        return result.value;
+      }
+      await between();
+    }
+  } finally {
+    if (!isDone) steps.return(undefined as never);
+    for (const [storage, backend] of inner.owned) backend.free(storage);
+  }
+}
+
+/**
+ * Passes `x` through `layers`, one step per layer, keeping only the newest activations. `x` itself is left alone.
+ */
+export function* foldLayers<L>(x: Tensor, layers: readonly L[], step: (layer: L, x: Tensor, index: number) => Tensor): Steps<Tensor> {
+  let y = x;
+  for (const [index, layer] of layers.entries()) {
+    const input = y;
+    y = scope(() => step(layer, input, index));
+    if (input !== x && input.root !== y.root) release(input);
+    yield;
+  }
+  return y;
+}
+
+/** The memory behind every tensor found in `value`: a tensor, or arrays and plain objects of them. */
+function rootsOf(value: unknown, found = new Set<Storage>()): Set<Storage> {
+  if (value instanceof Tensor) found.add(value.root);
+  else if (Array.isArray(value)) for (const item of value) rootsOf(item, found);
+  else if (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
+    for (const item of Object.values(value)) rootsOf(item, found);
+  }
+  return found;
+}
