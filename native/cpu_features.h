@@ -1,0 +1,9 @@
+// Which instruction sets this processor and operating system can run. Knows no kernels.
+#pragma once
+
+namespace nvila {
+
+// AVX2 with FMA and F16C (Intel Haswell, AMD Zen and later).
+bool has_avx2();
+
+}  // namespace nvila

@@ -1,0 +1,27 @@
+// Chooses the instruction set. The only place that knows which sets this build has.
+#include <cstring>
+
+#include "cpu_features.h"
+#include "kernels/kernels.h"
+
+namespace nvila {
+
+namespace scalar {
+extern const Kernels kernels;
+}
+#if defined(NVILA_HAS_AVX2)
+namespace avx2 {
+extern const Kernels kernels;
+}
+#endif
+
+const Kernels* find_kernels(const char* isa) {
+  const bool is_any = isa[0] == '\0';
+#if defined(NVILA_HAS_AVX2)
+  if ((is_any || std::strcmp(isa, "avx2") == 0) && has_avx2()) return &avx2::kernels;
+#endif
+  if (is_any || std::strcmp(isa, "scalar") == 0) return &scalar::kernels;
+  return nullptr;
+}
+
+}  // namespace nvila

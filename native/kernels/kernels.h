@@ -1,0 +1,61 @@
+// Every kernel's signature, and the table that holds one instruction set's kernels. Raw pointers and sizes only; the caller
+// has checked them. Sizes follow docs/notation.md, all arrays are row-major and contiguous, `out` overlaps no input.
+// To add one: a signature here, a line in NVILA_KERNELS, and kernels/<op>.cc defining it inside namespace NVILA_ISA.
+#pragma once
+
+#include <cstdint>
+
+#include "../thread_pool.h"
+
+namespace nvila {
+
+enum class Status { kOk, kOutOfMemory };
+
+enum class DType : int32_t { kF32 = 0, kBf16 = 1, kF16 = 2 };
+
+// A weight as the checkpoint stores it, possibly at an odd address of a mapped file. data may be null: absent.
+struct Weight {
+  const void* data;
+  DType dtype;
+};
+
+// out[n] = a[n] + b[n]
+using AddFn = Status(ThreadPool& pool, float* out, const float* a, const float* b, int64_t n);
+
+// out[T, M] = x[T, C] · weight[M, C]ᵀ + bias[M] (bias.data may be null)
+using LinearFn = Status(ThreadPool& pool, float* out, const float* x, Weight weight, Weight bias, int64_t T, int64_t C, int64_t M);
+
+// For benchmarks: `rounds` rounds of independent multiply-adds on every thread; *flops: how many were done in all.
+using PeakFmaFn = Status(ThreadPool& pool, int64_t rounds, double* flops);
+
+// For benchmarks: reads data[n] once; *sum keeps the reads alive.
+using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double* sum);
+
+// X(Type, name): name is the function, TypeFn its signature.
+#define NVILA_KERNELS(X) \
+  X(Add, add)            \
+  X(Linear, linear)      \
+  X(PeakFma, peak_fma)   \
+  X(ReadAll, read_all)
+
+struct Kernels {
+  const char* isa;
+#define NVILA_FIELD(Type, name) Type##Fn* name;
+  NVILA_KERNELS(NVILA_FIELD)
+#undef NVILA_FIELD
+};
+
+// The kernels of instruction set `isa` ("scalar", "avx2"), or of the best one when `isa` is empty.
+// Null when this build does not have it or this processor cannot run it.
+const Kernels* find_kernels(const char* isa);
+
+#if defined(NVILA_ISA)
+namespace NVILA_ISA {
+#define NVILA_DECLARE(Type, name) Type##Fn name;
+NVILA_KERNELS(NVILA_DECLARE)
+#undef NVILA_DECLARE
+extern const Kernels kernels;
+}  // namespace NVILA_ISA
+#endif
+
+}  // namespace nvila

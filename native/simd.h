@@ -1,0 +1,153 @@
+// F32: a vector of F32::width floats, so that a kernel is written once. This file is compiled once per instruction set, each
+// time into its own namespace NVILA_ISA (a macro that the Makefile sets: scalar, avx2). A new set is one more block with
+// the same functions. scalar is the definition: width 1, plain C++.
+// Kernels must not call inline library templates across namespaces (std::max, std::vector): the linker keeps one copy for all
+// sets, and that may be one that this processor cannot run. Use what is here.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(NVILA_ISA_AVX2)
+#include <immintrin.h>
+#endif
+
+#define NVILA_INLINE static inline __attribute__((always_inline))
+
+namespace nvila {
+namespace NVILA_ISA {
+
+// — 16-bit floats, one at a time —
+
+NVILA_INLINE float bits_to_float(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// Any address: weights come from memory-mapped files, where an element may lie at an odd place.
+template <typename T>
+NVILA_INLINE T load_any(const T* p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
+NVILA_INLINE float bf16_to_f32(uint16_t bits) { return bits_to_float(static_cast<uint32_t>(bits) << 16); }
+
+// Exact, subnormals, infinities and NaN included.
+NVILA_INLINE float f16_to_f32(uint16_t half) {
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
+  const uint32_t exponent = (half >> 10) & 0x1fu;
+  const uint32_t fraction = half & 0x3ffu;
+  if (exponent == 0) {
+    const float magnitude = static_cast<float>(fraction) * 5.9604644775390625e-8f;  // 2^-24
+    return sign ? -magnitude : magnitude;
+  }
+  if (exponent == 31) {
+    const uint32_t quiet = fraction ? 0x400000u : 0;
+    return bits_to_float(sign | 0x7f800000u | quiet | (fraction << 13));
+  }
+  return bits_to_float(sign | ((exponent + 112) << 23) | (fraction << 13));
+}
+
+#if defined(NVILA_ISA_AVX2)
+
+struct F32 {
+  static constexpr int width = 8;
+  __m256 v;
+};
+
+NVILA_INLINE F32 zero() { return {_mm256_setzero_ps()}; }
+NVILA_INLINE F32 splat(float x) { return {_mm256_set1_ps(x)}; }
+NVILA_INLINE F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
+NVILA_INLINE void store(float* p, F32 a) { _mm256_storeu_ps(p, a.v); }
+NVILA_INLINE F32 load_bf16(const uint16_t* p) {
+  const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16))};
+}
+NVILA_INLINE F32 load_f16(const uint16_t* p) {
+  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+// The first `count` lanes (0 … width); the others are 0 and not read or written.
+NVILA_INLINE __m256i lane_mask(int count) {
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), lanes);
+}
+NVILA_INLINE F32 load_first(const float* p, int count) { return {_mm256_maskload_ps(p, lane_mask(count))}; }
+NVILA_INLINE void store_first(float* p, F32 a, int count) { _mm256_maskstore_ps(p, lane_mask(count), a.v); }
+NVILA_INLINE F32 operator+(F32 a, F32 b) { return {_mm256_add_ps(a.v, b.v)}; }
+NVILA_INLINE F32 operator-(F32 a, F32 b) { return {_mm256_sub_ps(a.v, b.v)}; }
+NVILA_INLINE F32 operator*(F32 a, F32 b) { return {_mm256_mul_ps(a.v, b.v)}; }
+NVILA_INLINE F32 operator/(F32 a, F32 b) { return {_mm256_div_ps(a.v, b.v)}; }
+// a · b + c, rounded once where the set has it.
+NVILA_INLINE F32 fma(F32 a, F32 b, F32 c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+// b where a lane is NaN in either (as the instruction does).
+NVILA_INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }
+NVILA_INLINE F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.v, b.v)}; }
+NVILA_INLINE F32 sqrt(F32 a) { return {_mm256_sqrt_ps(a.v)}; }
+// Lanes added in a fixed tree.
+NVILA_INLINE float sum_lanes(F32 a) {
+  __m128 x = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
+NVILA_INLINE float max_lanes(F32 a) {
+  __m128 x = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
+}
+
+#else
+
+struct F32 {
+  static constexpr int width = 1;
+  float v;
+};
+
+NVILA_INLINE F32 zero() { return {0.0f}; }
+NVILA_INLINE F32 splat(float x) { return {x}; }
+NVILA_INLINE F32 load(const float* p) { return {load_any(p)}; }
+NVILA_INLINE void store(float* p, F32 a) { *p = a.v; }
+NVILA_INLINE F32 load_bf16(const uint16_t* p) { return {bf16_to_f32(load_any(p))}; }
+NVILA_INLINE F32 load_f16(const uint16_t* p) { return {f16_to_f32(load_any(p))}; }
+NVILA_INLINE F32 load_first(const float* p, int count) { return {count > 0 ? load_any(p) : 0.0f}; }
+NVILA_INLINE void store_first(float* p, F32 a, int count) {
+  if (count > 0) *p = a.v;
+}
+NVILA_INLINE F32 operator+(F32 a, F32 b) { return {a.v + b.v}; }
+NVILA_INLINE F32 operator-(F32 a, F32 b) { return {a.v - b.v}; }
+NVILA_INLINE F32 operator*(F32 a, F32 b) { return {a.v * b.v}; }
+NVILA_INLINE F32 operator/(F32 a, F32 b) { return {a.v / b.v}; }
+NVILA_INLINE F32 fma(F32 a, F32 b, F32 c) { return {a.v * b.v + c.v}; }
+NVILA_INLINE F32 max(F32 a, F32 b) { return {a.v > b.v ? a.v : b.v}; }
+NVILA_INLINE F32 min(F32 a, F32 b) { return {a.v < b.v ? a.v : b.v}; }
+NVILA_INLINE F32 sqrt(F32 a) { return {__builtin_sqrtf(a.v)}; }
+NVILA_INLINE float sum_lanes(F32 a) { return a.v; }
+NVILA_INLINE float max_lanes(F32 a) { return a.v; }
+
+#endif
+
+// — weights of any stored dtype, widened to f32 —
+
+NVILA_INLINE F32 load_weight(const float* p) { return load(p); }
+
+// bf16 and f16 are both 16 bits in memory; these types tell them apart.
+struct Bf16 {
+  uint16_t bits;
+};
+struct F16 {
+  uint16_t bits;
+};
+NVILA_INLINE F32 load_weight(const Bf16* p) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
+NVILA_INLINE F32 load_weight(const F16* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
+NVILA_INLINE float widen(const float* p) { return load_any(p); }
+NVILA_INLINE float widen(const Bf16* p) { return bf16_to_f32(load_any(p).bits); }
+NVILA_INLINE float widen(const F16* p) { return f16_to_f32(load_any(p).bits); }
+
+NVILA_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+NVILA_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+NVILA_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace NVILA_ISA
+}  // namespace nvila
