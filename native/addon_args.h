@@ -63,6 +63,9 @@ class Args {
 #define NVILA_OPS(X) \
   X(add)             \
   X(linear)          \
+  X(mapOpen)         \
+  X(mapSize)         \
+  X(mapView)         \
   X(peakFma)         \
   X(readAll)
 

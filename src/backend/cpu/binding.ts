@@ -8,6 +8,11 @@ export interface NativeContext {
   readonly __brand: "NativeContext";
 }
 
+/** A mapped file; unmapped when it and all its views are gone. */
+export interface NativeFileMap {
+  readonly __brand: "NativeFileMap";
+}
+
 /** How the addon tells dtypes of weights apart. */
 export const DTYPE_CODE = { f32: 0, bf16: 1, f16: 2 } as const;
 export type DTypeCode = (typeof DTYPE_CODE)[keyof typeof DTYPE_CODE];
@@ -35,6 +40,13 @@ export interface Binding {
     C: number,
     M: number,
   ): void;
+
+  /** Maps a whole file copy-on-write. @throws Error with the system's reason. */
+  mapOpen(path: string): NativeFileMap;
+  /** Bytes. */
+  mapSize(map: NativeFileMap): number;
+  /** The bytes [offset, offset + byteLength) without a copy; keeps the mapping alive. */
+  mapView(map: NativeFileMap, offset: number, byteLength: number): ArrayBuffer;
 
   /** For benchmarks: runs multiply-adds on every thread, returns how many floating-point operations were done. */
   peakFma(context: NativeContext, rounds: number): number;
