@@ -1,0 +1,241 @@
+/**
+ * Picture files to RGB bytes, equal to Pillow's `Image.open(file).convert("RGB")`, which the original loads with: alpha
+ * dropped without compositing, palettes and keys looked up, ICC profiles and gAMA ignored, EXIF rotation not applied,
+ * CMYK converted naively, 16-bit gray saturated. PNG, JPEG, GIF and WebP (first frame); sharp decodes and nothing more.
+ *
+ * DIFFERS: pixels that a GIF's first frame leaves transparent are black here, and palette colours in Pillow.
+ */
+import { readFile, stat } from "node:fs/promises";
+import type { Sharp, SharpOptions } from "sharp";
+import type { RgbImage } from "../preprocess/rgb-image.ts";
+import { messageOf, NvilaError, RequestError, UnsupportedError } from "../util/errors.ts";
+import { detectImageFormat, type ImageFormat, isGray16Png } from "./image-format.ts";
+
+export interface DecodeOptions {
+  /** Turn the picture upright as its EXIF orientation says. Default false, as the original. */
+  readonly exifRotate?: boolean;
+  /** Larger pictures are refused from their header, before any pixel is decoded. Default 200 million. */
+  readonly maxPixels?: number;
+  /** What messages call the picture. Default: the path, or "the image". */
+  readonly label?: string;
+}
+
+export interface Animation {
+  readonly frameCount: number;
+  /** How long each frame is shown, as the file says (0 is left as 0). Empty for a still picture. */
+  readonly delaysMs: readonly number[];
+  /** Frame `index` on the full canvas, composited over its predecessors. @throws RequestError when it does not decode. */
+  frame(index: number): Promise<RgbImage>;
+}
+
+export const DEFAULT_MAX_PIXELS = 200e6;
+/** 200 million pixels as raw 16-bit RGBA need 1.6 GB; a longer file is no picture for us (and Node reads 2 GiB at most). */
+const MAX_FILE_BYTES = 2 * 1024 ** 3 - 1;
+/** Decoding 200 million pixels takes seconds; only a file built to be slow takes this long. */
+const TIMEOUT_SECONDS = 120;
+
+/**
+ * Decodes one picture; of an animation the first frame.
+ *
+ * @param source The file's bytes, or its path.
+ * @throws RequestError when the file is missing, no picture, damaged, cut short or too large; UnsupportedError when it
+ * is a picture of another format.
+ */
+export async function decodeImage(source: Uint8Array | string, options: DecodeOptions = {}): Promise<RgbImage> {
+  const opened = await openPicture(source, options);
+  return opened.decode(0);
+}
+
+/**
+ * Opens an animated GIF or WebP; frames are decoded on demand. A still picture has one frame.
+ *
+ * @throws as `decodeImage`. `maxPixels` bounds one frame.
+ */
+export async function openAnimation(source: Uint8Array | string, options: DecodeOptions = {}): Promise<Animation> {
+  const { label, frameCount, delaysMs, decode } = await openPicture(source, options);
+  return {
+    frameCount,
+    delaysMs,
+    frame(index) {
+      if (!Number.isInteger(index) || index < 0 || index >= frameCount) {
+        throw new RequestError("image", `expected a frame in 0..${frameCount - 1} of ${label}, got ${index}`);
+      }
+      return decode(index);
+    },
+  };
+}
+
+/** All frames of an animated GIF or WebP at once; `openAnimation` decodes only those that are wanted. */
+export async function decodeAnimation(
+  source: Uint8Array | string,
+  options: DecodeOptions = {},
+): Promise<{ frames: RgbImage[]; delaysMs: readonly number[] }> {
+  const animation = await openAnimation(source, options);
+  const frames: RgbImage[] = [];
+  for (let i = 0; i < animation.frameCount; i++) frames.push(await animation.frame(i));
+  return { frames, delaysMs: animation.delaysMs };
+}
+
+interface OpenedPicture {
+  readonly label: string;
+  readonly frameCount: number;
+  readonly delaysMs: readonly number[];
+  readonly decode: (frame: number) => Promise<RgbImage>;
+}
+
+/** Reads the file and its header, and refuses what must not be decoded. */
+async function openPicture(source: Uint8Array | string, options: DecodeOptions): Promise<OpenedPicture> {
+  const { exifRotate = false, maxPixels = DEFAULT_MAX_PIXELS } = options;
+  const label = options.label ?? (typeof source === "string" ? source : "the image");
+  const bytes = typeof source === "string" ? await readPictureFile(source, label) : source;
+  const format = expectFormat(bytes, label);
+  const openSharp = await loadSharp();
+  const guard = <T>(work: () => Promise<T>): Promise<T> => withDecodeErrors(label, work);
+
+  // The header is read without sharp's own limit, so that the refusal below can name the size.
+  const header = await guard(() => openSharp(bytes, { limitInputPixels: false, ignoreIcc: true }).metadata());
+  const width = header.width;
+  const height = header.pageHeight ?? header.height;
+  if (width * height > maxPixels) {
+    throw new RequestError(
+      "image",
+      `expected at most ${formatMegapixels(maxPixels)} in ${label}, got ${width}×${height} (${formatMegapixels(width * height)}). ` +
+        "You can scale the picture down first",
+    );
+  }
+  const isAnimatedFormat = format === "gif" || format === "webp";
+  const isCmyk = header.space === "cmyk";
+  const decode = (frame: number): Promise<RgbImage> =>
+    guard(async () => {
+      const input: SharpOptions = {
+        // Pillow raises on truncated files and lives with libjpeg's warnings.
+        failOn: "truncated",
+        limitInputPixels: maxPixels,
+        ignoreIcc: true,
+        autoOrient: exifRotate,
+        ...(isAnimatedFormat ? { page: frame, pages: 1 } : {}),
+      };
+      const pipeline = openSharp(bytes, input).timeout({ seconds: TIMEOUT_SECONDS });
+      if (isCmyk) return decodeCmyk(pipeline);
+      return isGray16Png(bytes) ? decodeGray16(pipeline) : decodeRgb(pipeline);
+    });
+  const frameCount = isAnimatedFormat ? (header.pages ?? 1) : 1;
+  return { label, frameCount, delaysMs: frameCount > 1 ? (header.delay ?? []) : [], decode };
+}
+
+async function decodeRgb(pipeline: Sharp): Promise<RgbImage> {
+  const { data, info } = await pipeline
+    .removeAlpha()
+    .toColourspace("srgb")
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  if (info.channels !== 3) throw new Error(`decoder returned ${info.channels} channels`);
+  return { width: info.width, height: info.height, data: plainBytes(data) };
+}
+
+/** Pillow opens 16-bit gray as integers and clips them to a byte, which saturates most pictures. KEEPS: so do we. */
+async function decodeGray16(pipeline: Sharp): Promise<RgbImage> {
+  const { data, info } = await pipeline
+    .toColourspace("grey16")
+    .raw({ depth: "ushort" })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  const values = new Uint16Array(data.buffer, data.byteOffset, width * height * channels);
+  const rgb = new Uint8Array(width * height * 3);
+  for (let i = 0, at = 0; at < rgb.length; i += channels, at += 3) {
+    rgb[at] = rgb[at + 1] = rgb[at + 2] = Math.min(values[i], 255);
+  }
+  return { width, height, data: rgb };
+}
+
+/** Pillow's conversion without a profile: c' = (255 − k) − c·(255 − k)/255, the product rounded as in its MULDIV255. */
+async function decodeCmyk(pipeline: Sharp): Promise<RgbImage> {
+  const { data, info } = await pipeline
+    .pipelineColourspace("cmyk")
+    .toColourspace("cmyk")
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (channels !== 4) throw new Error(`decoder returned ${channels} CMYK channels`);
+  const rgb = new Uint8Array(width * height * 3);
+  for (let i = 0, at = 0; at < rgb.length; i += 4, at += 3) {
+    const light = 255 - data[i + 3];
+    for (let channel = 0; channel < 3; channel++) {
+      const product = data[i + channel] * light + 128;
+      rgb[at + channel] = Math.max(0, light - (((product >> 8) + product) >> 8));
+    }
+  }
+  return { width, height, data: rgb };
+}
+
+/** A plain view, without Buffer's methods. */
+function plainBytes(data: Buffer): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.length);
+}
+
+async function readPictureFile(path: string, label: string): Promise<Uint8Array> {
+  try {
+    const status = await stat(path);
+    if (!status.isFile()) {
+      throw new RequestError(
+        "image",
+        `expected a picture file, got ${status.isDirectory() ? "a folder" : "no regular file"}: ${label}`,
+      );
+    }
+    if (status.size > MAX_FILE_BYTES) {
+      throw new RequestError("image", `expected at most ${MAX_FILE_BYTES} bytes in ${label}, got ${status.size}`);
+    }
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof NvilaError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    const reason = code === "ENOENT" ? "it does not exist" : messageOf(error);
+    throw new RequestError("image", `expected a readable picture at ${label}, but ${reason}`, { cause: error });
+  }
+}
+
+function expectFormat(bytes: Uint8Array, label: string): ImageFormat {
+  if (bytes.length === 0) throw new RequestError("image", `expected a picture in ${label}, got an empty file`);
+  const format = detectImageFormat(bytes);
+  switch (format) {
+    case "png":
+    case "jpeg":
+    case "gif":
+    case "webp":
+      return format;
+    case null:
+      throw new RequestError(
+        "image",
+        `expected a PNG, JPEG, GIF or WebP picture in ${label}, got bytes of no known format. ` +
+          "You can check that the file was downloaded completely",
+      );
+    default:
+      throw new UnsupportedError(
+        "image",
+        `expected a PNG, JPEG, GIF or WebP picture in ${label}, got ${format}. You can convert it to PNG first`,
+      );
+  }
+}
+
+/** Loaded at the first picture: questions without pictures need no decoder. */
+async function loadSharp(): Promise<typeof import("sharp").default> {
+  try {
+    return (await import("sharp")).default;
+  } catch (cause) {
+    throw new UnsupportedError("image", `the picture decoder "sharp" cannot be loaded: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function withDecodeErrors<T>(label: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof NvilaError) throw cause;
+    const reason = messageOf(cause).replace(/\s+/g, " ").trim();
+    throw new RequestError("image", `${label} is damaged or cut short: ${reason}`, { cause });
+  }
+}
+
+function formatMegapixels(pixels: number): string {
+  return `${(pixels / 1e6).toLocaleString("en-US", { maximumFractionDigits: 1 })} megapixels`;
+}
