@@ -27,16 +27,51 @@ export function scope<T>(body: () => T): T {
   current = inner;
   try {
     const result = body();
-    for (const storage of rootsOf(result)) {
-      const backend = inner.owned.get(storage);
-      if (backend === undefined) continue;
-      inner.owned.delete(storage);
-      outer?.owned.set(storage, backend);
-    }
+    handOver(result, inner, outer);
     return result;
   } finally {
     current = outer;
     for (const [storage, backend] of inner.owned) backend.free(storage);
+  }
+}
+
+/** `scope` for work in steps: what `body` allocates in any of its steps and does not return is freed at its end, also when it is abandoned. */
+export function* scopeSteps<T>(body: () => Steps<T>): Steps<T> {
+  const inner = new Scope();
+  const steps = body();
+  try {
+    for (;;) {
+      const result = nextIn(inner, steps);
+      if (result.done) {
+        handOver(result.value, inner, current);
+        return result.value;
+      }
+      yield;
+    }
+  } finally {
+    steps.return(undefined as never);
+    for (const [storage, backend] of inner.owned) backend.free(storage);
+  }
+}
+
+/** Moves the memory of the tensors in `result` from `inner` to `outer`; without an outer scope nobody owns it. */
+function handOver(result: unknown, inner: Scope, outer: Scope | null): void {
+  for (const storage of rootsOf(result)) {
+    const backend = inner.owned.get(storage);
+    if (backend === undefined) continue;
+    inner.owned.delete(storage);
+    outer?.owned.set(storage, backend);
+  }
+}
+
+/** One step of `steps` with `inner` as the open scope. */
+function nextIn<T>(inner: Scope, steps: Steps<T>): IteratorResult<void, T> {
+  const outer = current;
+  current = inner;
+  try {
+    return steps.next();
+  } finally {
+    current = outer;
   }
 }
 
@@ -55,14 +90,7 @@ export async function runSteps<T>(steps: Steps<T>, between: () => Promise<void> 
   let isDone = false;
   try {
     for (;;) {
-      const outer = current;
-      current = inner;
-      let result: IteratorResult<void, T>;
-      try {
-        result = steps.next();
-      } finally {
-        current = outer;
-      }
+      const result = nextIn(inner, steps);
       if (result.done) {
         for (const storage of rootsOf(result.value)) inner.owned.delete(storage);
         isDone = true;
@@ -79,7 +107,11 @@ export async function runSteps<T>(steps: Steps<T>, between: () => Promise<void> 
 /**
  * Passes `x` through `layers`, one step per layer, keeping only the newest activations. `x` itself is left alone.
  */
-export function* foldLayers<L>(x: Tensor, layers: readonly L[], step: (layer: L, x: Tensor, index: number) => Tensor): Steps<Tensor> {
+export function* foldLayers<L>(
+  x: Tensor,
+  layers: readonly L[],
+  step: (layer: L, x: Tensor, index: number) => Tensor,
+): Steps<Tensor> {
   let y = x;
   for (const [index, layer] of layers.entries()) {
     const input = y;

@@ -1,0 +1,71 @@
+/**
+ * From projected features to the rows that replace one media token: temporal pooling of videos and the embeddings of start, end and
+ * separator tokens. Knows no tokenizer: tokens come as embedding rows.
+ * Source: NVILA paper §3.1.2; VILA `llava/model/encoders/{image/basic,video/basic,video/tsp}.py` at b760c34.
+ */
+import * as ops from "../../tensor/ops.ts";
+import { scope } from "../../tensor/scope.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { RequestError } from "../../util/errors.ts";
+
+/** Embedding rows [tokens, H] around features; null: none. */
+export interface EncoderRows {
+  readonly start: Tensor | null;
+  readonly end: Tensor | null;
+  /** After each pool size; temporal pooling only. */
+  readonly sep: Tensor | null;
+}
+
+/** Frames, rows and columns of features that become one. */
+export type PoolSize = readonly [frames: number, rows: number, cols: number];
+
+/** BasicImageEncoder: features[n, H] → start ++ features ++ end. */
+export function encodeImage(features: Tensor, { start, end }: EncoderRows): Tensor {
+  return ops.concatRows([start, features, end].filter((part) => part !== null));
+}
+
+/** BasicVideoEncoder: frames[F, n, H] → every frame with its start and end, one after the other. */
+export function encodeFrames(frames: Tensor, rows: EncoderRows): Tensor {
+  return scope(() => ops.concatRows(framesOf(frames).map((frame) => encodeImage(frame, rows))));
+}
+
+/**
+ * TSPVideoEncoder: frames[F, n, H] → for every pool size, from the frames as they came: means over windows, each pooled frame with its
+ * start and end, then the separator.
+ *
+ * @throws RequestError when a window does not divide the frames or the grid of tokens.
+ */
+export function encodePooledFrames(frames: Tensor, poolSizes: readonly PoolSize[], rows: EncoderRows): Tensor {
+  const [F, N, H] = frames.shape;
+  const l = Math.round(Math.sqrt(N));
+  return scope(() => {
+    const parts = poolSizes.flatMap((window) => {
+      expectDividing(window, F, l);
+      const pooled = ops.pool3d(frames.reshape([F, l, l, H]), window); // [F/pt, l/ph, l/pw, H]
+      const [slots, h, w] = pooled.shape;
+      const encoded = encodeFrames(pooled.reshape([slots, h * w, H]), rows);
+      return rows.sep ? [encoded, rows.sep] : [encoded];
+    });
+    return ops.concatRows(parts);
+  });
+}
+
+function framesOf(frames: Tensor): Tensor[] {
+  const [F, N, H] = frames.shape;
+  return Array.from({ length: F }, (_, f) => frames.rows(f, f + 1).reshape([N, H]));
+}
+
+function expectDividing([pt, ph, pw]: PoolSize, frames: number, side: number): void {
+  if (frames % pt !== 0) {
+    throw new RequestError(
+      "video",
+      `expected a number of frames that is a multiple of ${pt} (the model pools groups of ${pt}), got ${frames}. You can set the number of frames`,
+    );
+  }
+  if (side % ph !== 0 || side % pw !== 0) {
+    throw new RequestError(
+      "video",
+      `pool size ${pt}×${ph}×${pw} does not divide the ${side}×${side} tokens of a frame`,
+    );
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * NVILA: SigLIP vision tower → (Dynamic-S2 merge) → projector → media encoders → rows spliced into the prompt → Qwen2.
+ * Takes pixels and token ids; knows no picture files, no tokenizer, no prompt text and no sampling.
+ * Source: Liu et al. 2024 (NVILA); VILA `llava/model/llava_arch.py` at b760c34.
+ */
+import type { Weights } from "../../checkpoint/weights.ts";
+import type { BlockSize } from "../../preprocess/tiles.ts";
+import * as ops from "../../tensor/ops.ts";
+import { type Steps, scope, scopeSteps } from "../../tensor/scope.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { ConfigError, RequestError } from "../../util/errors.ts";
+import { Projector } from "../projector/projector.ts";
+import { type Qwen2Config, Qwen2Model } from "../qwen2/qwen2-model.ts";
+import { type SiglipConfig, SiglipVisionTower } from "../siglip/siglip-vision-tower.ts";
+import { type EncoderRows, encodeFrames, encodeImage, encodePooledFrames, type PoolSize } from "./media-encoders.ts";
+import { S2Merge, stitchTokens } from "./s2-merge.ts";
+import { type MediaKind, type MediaRows, type SplicedPrompt, spliceEmbeddings } from "./splice.ts";
+
+export interface NvilaModelConfig {
+  readonly vision: SiglipConfig;
+  readonly projector: { readonly type: string; readonly mmHiddenSize: number };
+  readonly llm: Qwen2Config;
+  /** Which hidden state of the vision tower is used; −2 leaves one layer out. */
+  readonly visionSelectLayer: number;
+  /** "cls_patch" keeps all tokens of a tile, "patch" drops the first. */
+  readonly visionSelectFeature: string;
+  /** Sides of the scales of Dynamic-S2 in pixels, ascending; null: one scale. */
+  readonly s2Scales: readonly number[] | null;
+  readonly s2ResizeOutputToScaleIdx: number;
+  readonly videoEncoder: { readonly kind: "basic" | "tsp"; readonly poolSizes: readonly PoolSize[] };
+}
+
+/** Token ids that the model needs, looked up by whoever has the tokenizer. */
+export interface NvilaTokens {
+  /** Ids that the tokenizer knows. */
+  readonly count: number;
+  /** Ids of the media tokens. */
+  readonly media: Readonly<Record<MediaKind, number>>;
+  /** Ids around the features of a picture or a frame; empty: none. */
+  readonly imageEncoder: { readonly start: Int32Array; readonly end: Int32Array };
+  readonly videoEncoder: { readonly start: Int32Array; readonly end: Int32Array; readonly sep: Int32Array };
+}
+
+/** The three parts of a checkpoint, prefixes stripped. */
+export interface NvilaWeights {
+  readonly llm: Weights;
+  readonly vision: Weights;
+  readonly projector: Weights;
+}
+
+/** Square tiles of one encoder call; pixels are made when they are needed. */
+export interface TileSource {
+  readonly count: number;
+  /** Values of tiles [start, end): [end − start, 3, S, S]. */
+  pixels(start: number, end: number): Float32Array;
+}
+
+/** One encoder call: pictures, or the frames of videos one after the other. */
+export type MediaInput =
+  | { readonly kind: "image"; readonly tiles: TileSource; readonly blockSizes: readonly (BlockSize | null)[] | null }
+  | { readonly kind: "video"; readonly tiles: TileSource; readonly framesPerVideo: readonly number[] };
+
+/** Sees intermediate values, in order of the tiles. Must read them at once; the memory is reused after the call. */
+export type StageTap = (stage: "vision" | "blocks" | "projected", x: Tensor) => void;
+
+/** Bound of the activations of one batch of tiles or blocks; at least one runs whatever it needs. */
+const MAX_BATCH_BYTES = 150e6;
+
+export class NvilaModel {
+  readonly cfg: NvilaModelConfig;
+  readonly tokens: NvilaTokens;
+  readonly vision: SiglipVisionTower;
+  readonly projector: Projector;
+  readonly llm: Qwen2Model;
+  readonly s2: S2Merge | null;
+  /** Tiles that go through the vision tower together, blocks that go through the projector together. */
+  readonly batch: { readonly tiles: number; readonly blocks: number };
+
+  /** N: tokens of a tile that reach the projector. */
+  readonly tokensPerTile: number;
+
+  /** @throws ConfigError when parts do not fit together; WeightsError when tensors are missing, left over, or of another shape. */
+  constructor(weights: NvilaWeights, cfg: NvilaModelConfig, tokens: NvilaTokens) {
+    this.cfg = cfg;
+    this.tokens = tokens;
+    if (cfg.visionSelectFeature !== "cls_patch" && cfg.visionSelectFeature !== "patch") {
+      throw new ConfigError(
+        "nvila",
+        `mm_vision_select_feature must be cls_patch or patch, got "${cfg.visionSelectFeature}"`,
+      );
+    }
+    this.s2 = cfg.s2Scales ? new S2Merge(cfg.s2Scales, cfg.s2ResizeOutputToScaleIdx) : null;
+    const width = cfg.vision.hiddenSize * (cfg.s2Scales?.length ?? 1);
+    if (cfg.projector.mmHiddenSize !== width) {
+      throw new ConfigError(
+        "nvila",
+        `mm_hidden_size must be ${width} (vision width × scales), got ${cfg.projector.mmHiddenSize}`,
+      );
+    }
+    this.vision = new SiglipVisionTower(weights.vision, cfg.vision, cfg.visionSelectLayer);
+    this.projector = new Projector(weights.projector, {
+      type: cfg.projector.type,
+      inputWidth: width,
+      outputWidth: cfg.llm.hiddenSize,
+    });
+    this.llm = new Qwen2Model(weights.llm, cfg.llm, tokens.count);
+    for (const part of [weights.vision, weights.projector, weights.llm]) part.assertAllUsed();
+    this.tokensPerTile = this.vision.tokensPerTile - (cfg.visionSelectFeature === "patch" ? 1 : 0);
+    this.batch = {
+      tiles: Math.max(1, Math.floor(MAX_BATCH_BYTES / this.vision.activationBytesPerTile)),
+      blocks: Math.max(1, Math.floor(MAX_BATCH_BYTES / this.projector.activationBytesPerBlock(this.tokensPerTile))),
+    };
+  }
+
+  /** Rows that replace each media token, all images of a call, then all videos of the next: one entry per image, tile or video. */
+  *encodeMedia(calls: readonly MediaInput[], tap?: StageTap): Steps<MediaRows[]> {
+    const media: MediaRows[] = [];
+    for (const call of calls) {
+      const rows = yield* scopeSteps(() =>
+        call.kind === "image" ? this.#imageRows(call, tap) : this.#videoRows(call, tap),
+      );
+      media.push(...rows.map((item) => ({ kind: call.kind, rows: item })));
+    }
+    return media;
+  }
+
+  /** The prompt as embedding rows [L, H], each media token replaced. @throws RequestError when media and tokens do not match. */
+  splice(ids: Int32Array, media: readonly MediaRows[]): SplicedPrompt {
+    return spliceEmbeddings(ids, media, this.tokens.media, (text) => this.llm.embed(text));
+  }
+
+  /**
+   * Features [n, H] of every picture: tiles → vision tower → merge of scales → projector. One step per layer and batch.
+   *
+   * @param blockSizes Per picture the grid of its largest scale (Dynamic-S2), or null when it is one tile. Null: every tile is a picture.
+   */
+  *encodeImages(tiles: TileSource, blockSizes: readonly (BlockSize | null)[] | null, tap?: StageTap): Steps<Tensor[]> {
+    const pictures = blockSizes ?? new Array<null>(tiles.count).fill(null);
+    const features: Tensor[] = [];
+    let tile = 0;
+    for (let i = 0; i < pictures.length; ) {
+      const block = pictures[i];
+      const start = tile;
+      if (block) {
+        tile += this.#s2For(block).tileCount(block);
+        this.#expectTiles(tiles, tile);
+        features.push(yield* scopeSteps(() => this.#encodeBlocks(tiles, start, block, tap))); // [B·n, H]
+        i++;
+      } else {
+        while (i < pictures.length && pictures[i] === null && tile - start < this.batch.tiles) {
+          tile++;
+          i++;
+        }
+        this.#expectTiles(tiles, tile);
+        const batch = yield* scopeSteps(() => this.#encodeTiles(tiles, start, tile, tap)); // [b, n, H]
+        for (let b = 0; b < tile - start; b++) features.push(batch.rows(b, b + 1).reshape(batch.shape.slice(1))); // [n, H]
+      }
+    }
+    if (tile !== tiles.count)
+      throw new RequestError("media", `expected ${tile} tiles for ${pictures.length} pictures, got ${tiles.count}`);
+    return features;
+  }
+
+  *#imageRows(call: MediaInput & { kind: "image" }, tap?: StageTap): Steps<Tensor[]> {
+    const features = yield* this.encodeImages(call.tiles, call.blockSizes, tap);
+    const { start, end } = this.tokens.imageEncoder;
+    const around = this.#encoderRows(start, end, new Int32Array(0));
+    return features.map((item) => encodeImage(item, around)); // [start + n + end, H]
+  }
+
+  *#videoRows(call: MediaInput & { kind: "video" }, tap?: StageTap): Steps<Tensor[]> {
+    const features = yield* this.encodeImages(call.tiles, null, tap); // F × [n, H]
+    const { start, end, sep } = this.tokens.videoEncoder;
+    const around = this.#encoderRows(start, end, sep);
+    const { kind, poolSizes } = this.cfg.videoEncoder;
+    let first = 0;
+    const videos = call.framesPerVideo.map((count) => {
+      const own = features.slice(first, first + count);
+      first += count;
+      if (count === 0 || own.length < count) {
+        throw new RequestError(
+          "video",
+          `expected ${call.framesPerVideo.join(" + ")} tiles, at least one per video, got ${features.length}`,
+        );
+      }
+      return scope(() => {
+        const frames = ops.concatRows(own.map((frame) => frame.reshape([1, ...frame.shape]))); // [F, n, H]
+        return kind === "tsp" ? encodePooledFrames(frames, poolSizes, around) : encodeFrames(frames, around);
+      });
+    });
+    if (first !== features.length) throw new RequestError("video", `expected ${first} frames, got ${features.length}`);
+    return videos;
+  }
+
+  #encoderRows(start: Int32Array, end: Int32Array, sep: Int32Array): EncoderRows {
+    const rows = (ids: Int32Array): Tensor | null => (ids.length > 0 ? this.llm.embed(ids) : null);
+    return { start: rows(start), end: rows(end), sep: rows(sep) };
+  }
+
+  /** Tiles [start, end), each a picture of its own → [b, n, H]. */
+  *#encodeTiles(tiles: TileSource, start: number, end: number, tap?: StageTap): Steps<Tensor> {
+    const x = yield* this.#visionFeatures(tiles, start, end, tap); // [b, N, C]
+    const blocks = (from: number, to: number): Tensor => this.s2?.repeatScales(x.rows(from, to)) ?? x.rows(from, to);
+    return yield* this.#project(end - start, blocks, tap); // [b, n, H]
+  }
+
+  /** The tiles of one picture from `start` on, all scales → [B·n, H], row-major over the picture. */
+  *#encodeBlocks(tiles: TileSource, start: number, block: BlockSize, tap?: StageTap): Steps<Tensor> {
+    const s2 = this.#s2For(block);
+    const x = yield* this.#visionFeatures(tiles, start, start + s2.tileCount(block), tap); // [T, N, C]
+    const scales = s2.splitScales(x, block); // per scale [B, N, C]
+    const grid = s2.outputGrid(block);
+    const blocks = (from: number, to: number): Tensor => ops.concatColumns(scales.map((scale) => scale.rows(from, to)));
+    return stitchTokens(yield* this.#project(grid.rows * grid.cols, blocks, tap), grid); // [B·n, H]
+  }
+
+  /** Selected features of tiles [start, end), a few at a time: [T, N, C]. */
+  *#visionFeatures(tiles: TileSource, start: number, end: number, tap?: StageTap): Steps<Tensor> {
+    const { hiddenSize: C, imageSize: S } = this.cfg.vision;
+    const out = ops.empty(this.llm.backend, "f32", [end - start, this.tokensPerTile, C]);
+    for (let from = start; from < end; from += this.batch.tiles) {
+      const to = Math.min(end, from + this.batch.tiles);
+      const pixels = Tensor.from(out.backend, "f32", tiles.pixels(from, to), [to - from, 3, S, S]);
+      yield* scopeSteps(() => this.#visionBatch(pixels, out.rows(from - start, to - start)));
+    }
+    tap?.("vision", out);
+    return out;
+  }
+
+  /** pixels[b, 3, S, S] → features, written to out[b, N, C]. */
+  *#visionBatch(pixels: Tensor, out: Tensor): Steps<void> {
+    const x = yield* this.vision.forward(pixels); // [b, N, C]
+    if (this.cfg.visionSelectFeature === "cls_patch") return ops.copyInto(out, 0, x);
+    const [b, N, C] = x.shape;
+    for (let i = 0; i < b; i++)
+      ops.copyInto(
+        out,
+        i,
+        x
+          .reshape([b * N, C])
+          .rows(i * N + 1, (i + 1) * N)
+          .reshape([1, N - 1, C]),
+      );
+  }
+
+  /** `count` blocks [·, N, K·C], made a few at a time by `blocks` → [count, n, H]. */
+  *#project(count: number, blocks: (from: number, to: number) => Tensor, tap?: StageTap): Steps<Tensor> {
+    const shape = [count, this.projector.tokensOut(this.tokensPerTile), this.projector.outputWidth];
+    const out = ops.empty(this.llm.backend, "f32", shape);
+    for (let from = 0; from < count; from += this.batch.blocks) {
+      const to = Math.min(count, from + this.batch.blocks);
+      scope(() => {
+        const x = blocks(from, to); // [b, N, K·C]
+        tap?.("blocks", x);
+        ops.copyInto(out, from, this.projector.forward(x)); // [b, n, H]
+      });
+      yield;
+    }
+    tap?.("projected", out);
+    return out;
+  }
+
+  #s2For(block: BlockSize): S2Merge {
+    if (this.s2) return this.s2;
+    throw new RequestError(
+      "media",
+      `a picture of ${block.rows}×${block.cols} blocks needs a model with s2_scales, this one has none`,
+    );
+  }
+
+  #expectTiles(tiles: TileSource, needed: number): void {
+    if (needed > tiles.count) throw new RequestError("media", `expected at least ${needed} tiles, got ${tiles.count}`);
+  }
+}
