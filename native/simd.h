@@ -98,6 +98,26 @@ NVILA_INLINE float max_lanes(F32 a) {
   return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
 }
 
+// Turns width rows of width lanes around their diagonal.
+NVILA_INLINE void transpose(F32 (&r)[8]) {
+  const __m256 a0 = _mm256_unpacklo_ps(r[0].v, r[1].v), a1 = _mm256_unpackhi_ps(r[0].v, r[1].v);
+  const __m256 a2 = _mm256_unpacklo_ps(r[2].v, r[3].v), a3 = _mm256_unpackhi_ps(r[2].v, r[3].v);
+  const __m256 a4 = _mm256_unpacklo_ps(r[4].v, r[5].v), a5 = _mm256_unpackhi_ps(r[4].v, r[5].v);
+  const __m256 a6 = _mm256_unpacklo_ps(r[6].v, r[7].v), a7 = _mm256_unpackhi_ps(r[6].v, r[7].v);
+  const __m256 b0 = _mm256_shuffle_ps(a0, a2, 0x44), b1 = _mm256_shuffle_ps(a0, a2, 0xee);
+  const __m256 b2 = _mm256_shuffle_ps(a1, a3, 0x44), b3 = _mm256_shuffle_ps(a1, a3, 0xee);
+  const __m256 b4 = _mm256_shuffle_ps(a4, a6, 0x44), b5 = _mm256_shuffle_ps(a4, a6, 0xee);
+  const __m256 b6 = _mm256_shuffle_ps(a5, a7, 0x44), b7 = _mm256_shuffle_ps(a5, a7, 0xee);
+  r[0].v = _mm256_permute2f128_ps(b0, b4, 0x20);
+  r[1].v = _mm256_permute2f128_ps(b1, b5, 0x20);
+  r[2].v = _mm256_permute2f128_ps(b2, b6, 0x20);
+  r[3].v = _mm256_permute2f128_ps(b3, b7, 0x20);
+  r[4].v = _mm256_permute2f128_ps(b0, b4, 0x31);
+  r[5].v = _mm256_permute2f128_ps(b1, b5, 0x31);
+  r[6].v = _mm256_permute2f128_ps(b2, b6, 0x31);
+  r[7].v = _mm256_permute2f128_ps(b3, b7, 0x31);
+}
+
 #else
 
 struct F32 {
@@ -125,6 +145,7 @@ NVILA_INLINE F32 min(F32 a, F32 b) { return {a.v < b.v ? a.v : b.v}; }
 NVILA_INLINE F32 sqrt(F32 a) { return {__builtin_sqrtf(a.v)}; }
 NVILA_INLINE float sum_lanes(F32 a) { return a.v; }
 NVILA_INLINE float max_lanes(F32 a) { return a.v; }
+NVILA_INLINE void transpose(F32 (&)[1]) {}
 
 #endif
 

@@ -25,7 +25,7 @@ inline void relax() {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  scratch_.resize(static_cast<size_t>(threads < 1 ? 1 : threads) + 1);
+  scratch_.resize(static_cast<size_t>(threads < 1 ? 1 : threads));
   workers_.reserve(scratch_.size());
   try {
     for (int thread = 1; thread < threads; thread++) workers_.emplace_back([this, thread] { work(thread); });
@@ -42,6 +42,7 @@ ThreadPool::~ThreadPool() {
   wake_.notify_all();
   for (std::thread& worker : workers_) worker.join();
   for (Scratch& scratch : scratch_) std::free(scratch.data);
+  for (Scratch& scratch : shared_) std::free(scratch.data);
 }
 
 void ThreadPool::run(int64_t count, int64_t grain, Body body, void* context) {
@@ -105,12 +106,14 @@ void ThreadPool::work(int thread) {
   }
 }
 
-void* ThreadPool::scratch(int thread, size_t bytes) {
-  // The shared slot is the last one, also when fewer workers started than were asked for.
-  Scratch& scratch = scratch_[thread == threads() ? scratch_.size() - 1 : static_cast<size_t>(thread)];
-  if (scratch.bytes < bytes) {
+void* ThreadPool::scratch(int thread, size_t bytes) { return grow(scratch_[static_cast<size_t>(thread)], bytes); }
+
+void* ThreadPool::shared_scratch(size_t bytes, Shared use) { return grow(shared_[static_cast<int>(use)], bytes); }
+
+void* ThreadPool::grow(Scratch& scratch, size_t bytes) {
+  if (scratch.bytes < bytes || !scratch.data) {
     std::free(scratch.data);
-    const size_t rounded = (bytes + 4095) / 4096 * 4096;
+    const size_t rounded = (bytes / 4096 + 1) * 4096;
     scratch.data = std::aligned_alloc(4096, rounded);
     scratch.bytes = scratch.data ? rounded : 0;
   }

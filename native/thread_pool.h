@@ -41,9 +41,11 @@ class ThreadPool {
   }
 
   // Working memory of one thread, 64-byte aligned, kept and reused: a second call with the same thread may give the same
-  // memory. thread == threads() is one more, for memory that all threads share. Null when out of memory.
+  // memory. Null when out of memory.
   void* scratch(int thread, size_t bytes);
-  void* shared_scratch(size_t bytes) { return scratch(threads(), bytes); }
+  // Working memory that all threads share, one piece per use, so that one kernel can call another.
+  enum class Shared { kLinear, kCallerOfLinear };
+  void* shared_scratch(size_t bytes, Shared use);
 
  private:
   struct Scratch {
@@ -51,6 +53,7 @@ class ThreadPool {
     size_t bytes = 0;
   };
 
+  static void* grow(Scratch& scratch, size_t bytes);
   void work(int thread);
   void take_chunks(int thread);
 
@@ -71,7 +74,8 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<std::thread> workers_;
-  std::vector<Scratch> scratch_;
+  std::vector<Scratch> scratch_;  // one per thread
+  Scratch shared_[2];             // one per Shared
 };
 
 }  // namespace nvila

@@ -38,7 +38,7 @@ Status peak_fma(ThreadPool& pool, int64_t rounds, double* flops) {
 Status read_all(ThreadPool& pool, const float* data, int64_t n, double* sum) {
   constexpr int64_t kGrain = 1 << 18;
   constexpr int kStep = 8 * F32::width;
-  float* partial = static_cast<float*>(pool.shared_scratch(static_cast<size_t>(pool.threads()) * 64));
+  float* partial = static_cast<float*>(pool.shared_scratch(static_cast<size_t>(pool.threads()) * 64, ThreadPool::Shared::kLinear));
   if (!partial) return Status::kOutOfMemory;
   for (int t = 0; t < pool.threads(); t++) partial[t * 16] = 0;
   pool.parallel_for(n, kGrain, [&](int64_t begin, int64_t end, int thread) {
