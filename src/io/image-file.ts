@@ -47,7 +47,8 @@ export async function decodeImage(source: Uint8Array | string, options: DecodeOp
 }
 
 /**
- * Opens an animated GIF or WebP; frames are decoded on demand. A still picture has one frame.
+ * Opens an animated GIF or WebP; frames are decoded on demand, each from the start of the file, so that a few sampled
+ * frames of a long animation need little time and memory. A still picture has one frame.
  *
  * @throws as `decodeImage`. `maxPixels` bounds one frame.
  */
@@ -65,19 +66,35 @@ export async function openAnimation(source: Uint8Array | string, options: Decode
   };
 }
 
-/** All frames of an animated GIF or WebP at once; `openAnimation` decodes only those that are wanted. */
+/**
+ * All frames of an animated GIF or WebP at once; `openAnimation` decodes only those that are wanted.
+ *
+ * @throws as `decodeImage`. `maxPixels` bounds all frames together.
+ */
 export async function decodeAnimation(
   source: Uint8Array | string,
   options: DecodeOptions = {},
 ): Promise<{ frames: RgbImage[]; delaysMs: readonly number[] }> {
-  const animation = await openAnimation(source, options);
+  const { label, width, height, frameCount, delaysMs, decode } = await openPicture(source, options);
+  const { maxPixels = DEFAULT_MAX_PIXELS } = options;
+  const pixels = width * height * frameCount;
+  if (pixels > maxPixels) {
+    throw new RequestError(
+      "image",
+      `expected at most ${formatMegapixels(maxPixels)} in all frames of ${label}, got ${formatMegapixels(pixels)} in ` +
+        `${frameCount} frames of ${width}×${height}. You can open it as a video, which decodes only the frames it needs`,
+    );
+  }
   const frames: RgbImage[] = [];
-  for (let i = 0; i < animation.frameCount; i++) frames.push(await animation.frame(i));
-  return { frames, delaysMs: animation.delaysMs };
+  for (let i = 0; i < frameCount; i++) frames.push(await decode(i));
+  return { frames, delaysMs };
 }
 
 interface OpenedPicture {
   readonly label: string;
+  /** Of one frame, before any EXIF rotation. */
+  readonly width: number;
+  readonly height: number;
   readonly frameCount: number;
   readonly delaysMs: readonly number[];
   readonly decode: (frame: number) => Promise<RgbImage>;
@@ -86,7 +103,7 @@ interface OpenedPicture {
 /** Reads the file and its header, and refuses what must not be decoded. */
 async function openPicture(source: Uint8Array | string, options: DecodeOptions): Promise<OpenedPicture> {
   const { exifRotate = false, maxPixels = DEFAULT_MAX_PIXELS } = options;
-  const label = options.label ?? (typeof source === "string" ? source : "the image");
+  const label = options.label ?? (typeof source === "string" && source !== "" ? source : "the image");
   const bytes = typeof source === "string" ? await readPictureFile(source, label) : source;
   const format = expectFormat(bytes, label);
   const openSharp = await loadSharp();
@@ -120,7 +137,7 @@ async function openPicture(source: Uint8Array | string, options: DecodeOptions):
       return isGray16Png(bytes) ? decodeGray16(pipeline) : decodeRgb(pipeline);
     });
   const frameCount = isAnimatedFormat ? (header.pages ?? 1) : 1;
-  return { label, frameCount, delaysMs: frameCount > 1 ? (header.delay ?? []) : [], decode };
+  return { label, width, height, frameCount, delaysMs: frameCount > 1 ? (header.delay ?? []) : [], decode };
 }
 
 async function decodeRgb(pipeline: Sharp): Promise<RgbImage> {
@@ -231,7 +248,8 @@ async function withDecodeErrors<T>(label: string, work: () => Promise<T>): Promi
     return await work();
   } catch (cause) {
     if (cause instanceof NvilaError) throw cause;
-    const reason = messageOf(cause).replace(/\s+/g, " ").trim();
+    // libvips gathers one line per attempt; the first ones say it.
+    const reason = [...new Set(messageOf(cause).split("\n"))].join(" ").trim().slice(0, 160);
     throw new RequestError("image", `${label} is damaged or cut short: ${reason}`, { cause });
   }
 }

@@ -73,7 +73,7 @@ export function resizeBicubic(image: RgbImage, width: number, height: number): R
   );
   const across = image.width === width ? null : bicubicTaps(image.width, width);
   const down = image.height === height ? null : bicubicTaps(image.height, height);
-  if (!across && !down) return { width, height, data: image.data.slice() };
+  if (!across && !down) return { width, height, data: new Uint8Array(image.data) };
 
   const rowBytes = width * 3;
   const data = new Uint8Array(rowBytes * height);
