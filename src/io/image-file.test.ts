@@ -63,6 +63,16 @@ describe("decodeImage", () => {
     expect([...(await decodeImage(bytes)).data]).toEqual([10, 20, 30, 40, 50, 60]);
   });
 
+  it("shows the palette colour of a GIF's transparent pixels", async () => {
+    // 2×1, palette red and blue; index 1 is transparent; pixels 0, 1; LZW codes clear, 0, 1, end.
+    const palette = [255, 0, 0, 0, 0, 255];
+    const control = [0x21, 0xf9, 4, 1, 0, 0, 1, 0];
+    const frame = [0x2c, 0, 0, 0, 0, 2, 0, 1, 0, 0, 2, 2, 0x44, 0x0a, 0, 0x3b];
+    const gif = Buffer.from([...Buffer.from("GIF89a"), 2, 0, 1, 0, 0x80, 0, 0, ...palette, ...control, ...frame]);
+    expect([...(await decodeImage(gif)).data]).toEqual(palette);
+    expect(gif[13 + 6 + 3]).toBe(1); // the caller's bytes are left alone
+  });
+
   it("saturates 16-bit gray, also with a colour key", async () => {
     const gray = new Uint16Array([0, 100, 255, 256, 65535]);
     const bytes = await sharp(gray, { raw: { width: 5, height: 1, channels: 1 } })

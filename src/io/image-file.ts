@@ -3,12 +3,13 @@
  * dropped without compositing, palettes and keys looked up, ICC profiles and gAMA ignored, EXIF rotation not applied,
  * CMYK converted naively, 16-bit gray saturated. PNG, JPEG, GIF and WebP (first frame); sharp decodes and nothing more.
  *
- * DIFFERS: pixels that a GIF's first frame leaves transparent are black here, and palette colours in Pillow.
+ * DIFFERS: where a GIF's first frame does not cover the canvas, the rest is black here and a palette colour in Pillow.
  */
 import { readFile, stat } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import type { RgbImage } from "../preprocess/rgb-image.ts";
 import { messageOf, NvilaError, RequestError, UnsupportedError } from "../util/errors.ts";
+import { withoutGifTransparency } from "./gif-transparency.ts";
 import { detectImageFormat, type ImageFormat, isGray16Png } from "./image-format.ts";
 
 export interface DecodeOptions {
@@ -43,7 +44,7 @@ const TIMEOUT_SECONDS = 120;
  */
 export async function decodeImage(source: Uint8Array | string, options: DecodeOptions = {}): Promise<RgbImage> {
   const opened = await openPicture(source, options);
-  return opened.decode(0);
+  return opened.decode(0, withoutGifTransparency);
 }
 
 /**
@@ -97,7 +98,8 @@ interface OpenedPicture {
   readonly height: number;
   readonly frameCount: number;
   readonly delaysMs: readonly number[];
-  readonly decode: (frame: number) => Promise<RgbImage>;
+  /** `prepareGif` may change a GIF's bytes first. */
+  readonly decode: (frame: number, prepareGif?: (bytes: Uint8Array) => Uint8Array) => Promise<RgbImage>;
 }
 
 /** Reads the file and its header, and refuses what must not be decoded. */
@@ -122,7 +124,7 @@ async function openPicture(source: Uint8Array | string, options: DecodeOptions):
   }
   const isAnimatedFormat = format === "gif" || format === "webp";
   const isCmyk = header.space === "cmyk";
-  const decode = (frame: number): Promise<RgbImage> =>
+  const decode: OpenedPicture["decode"] = (frame, prepareGif) =>
     guard(async () => {
       const input: SharpOptions = {
         // Pillow raises on truncated files and lives with libjpeg's warnings.
@@ -132,7 +134,8 @@ async function openPicture(source: Uint8Array | string, options: DecodeOptions):
         autoOrient: exifRotate,
         ...(isAnimatedFormat ? { page: frame, pages: 1 } : {}),
       };
-      const pipeline = openSharp(bytes, input).timeout({ seconds: TIMEOUT_SECONDS });
+      const prepared = format === "gif" && prepareGif ? prepareGif(bytes) : bytes;
+      const pipeline = openSharp(prepared, input).timeout({ seconds: TIMEOUT_SECONDS });
       if (isCmyk) return decodeCmyk(pipeline);
       return isGray16Png(bytes) ? decodeGray16(pipeline) : decodeRgb(pipeline);
     });
