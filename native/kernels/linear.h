@@ -8,7 +8,7 @@ namespace nvila {
 namespace NVILA_ISA {
 
 // Few rows of x (T ≤ kFewRows): bound by reading w, which is read once, straight from where it lies.
-constexpr int64_t kFewRows = 12;
+constexpr int64_t kFewRows = 24;
 template <typename W>
 Status linear_few(ThreadPool& pool, float* out, const float* x, const W* w, Weight bias, int64_t T, int64_t C, int64_t M);
 
