@@ -21,7 +21,20 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   engine: ["models", "nn", "tensor", "backend", "core", "util"],
   io: ["checkpoint", "preprocess", "backend", "core", "util"],
   hub: ["util"],
-  api: ["hub", "io", "engine", "models", "preprocess", "tokenizer", "nn", "checkpoint", "tensor", "backend", "core", "util"],
+  api: [
+    "hub",
+    "io",
+    "engine",
+    "models",
+    "preprocess",
+    "tokenizer",
+    "nn",
+    "checkpoint",
+    "tensor",
+    "backend",
+    "core",
+    "util",
+  ],
   cli: ["api", "hub", "io", "preprocess", "checkpoint", "util"],
 };
 
@@ -49,9 +62,15 @@ function filesBelow(folder: string, extension: RegExp): string[] {
 function readSource(file: string): SourceFile {
   const path = relative(SRC, file).split(sep).join("/");
   const text = readFileSync(file, "utf8");
-  const specifiers = [...text.matchAll(/(?:\bfrom\s+|\bimport\s+|\bimport\(\s*)["']([^"']+)["']/g)].map((match) => match[1]);
+  const specifiers = [...text.matchAll(/(?:\bfrom\s+|\bimport\s+|\bimport\(\s*)["']([^"']+)["']/g)].map(
+    (match) => match[1],
+  );
   const imports = specifiers.map((specifier) =>
-    specifier.startsWith(".") ? relative(SRC, resolve(dirname(file), specifier)).split(sep).join("/") : specifier,
+    specifier.startsWith(".")
+      ? relative(SRC, resolve(dirname(file), specifier))
+          .split(sep)
+          .join("/")
+      : specifier,
   );
   return { path, room: path.includes("/") ? path.split("/")[0] : path, imports, lines: text.split("\n").length };
 }
@@ -112,7 +131,9 @@ describe("architecture", () => {
   it("keeps Node out of the rooms that run in a browser", () => {
     const wrong = production
       .filter((source) => !NODE_ONLY.some((place) => source.path === place || source.path.startsWith(`${place}/`)))
-      .flatMap((source) => source.imports.filter((target) => NODE_PACKAGES.test(target)).map((target) => `${source.path} → ${target}`));
+      .flatMap((source) =>
+        source.imports.filter((target) => NODE_PACKAGES.test(target)).map((target) => `${source.path} → ${target}`),
+      );
     expect(wrong).toEqual([]);
   });
 
@@ -141,8 +162,12 @@ describe("architecture", () => {
   });
 
   it("keeps files short and named in kebab-case, with no drawer for the rest", () => {
-    const hand = ["src", "test", "bench", "tools", "native"].flatMap((folder) => filesBelow(join(ROOT, folder), /\.(ts|mjs|cc|h)$/));
-    const long = hand.filter((file) => readFileSync(file, "utf8").split("\n").length > MAX_LINES).map((file) => relative(ROOT, file));
+    const hand = ["src", "test", "bench", "tools", "native"].flatMap((folder) =>
+      filesBelow(join(ROOT, folder), /\.(ts|mjs|cc|h)$/),
+    );
+    const long = hand
+      .filter((file) => readFileSync(file, "utf8").split("\n").length > MAX_LINES)
+      .map((file) => relative(ROOT, file));
     expect(long).toEqual([]);
     const names = production.map((source) => source.path.split("/").at(-1) ?? "");
     expect(names.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.wgsl)?\.ts$/.test(name))).toEqual([]);

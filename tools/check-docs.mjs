@@ -15,13 +15,23 @@ for (const entry of ENTRY_POINTS) {
   for (const [, names, from] of text.matchAll(/export\s+(?:type\s+)?\{([^}]*)\}\s+from\s+"([^"]+)"/g)) {
     const file = join(dirname(entry), from);
     const source = readFileSync(join(ROOT, file), "utf8");
-    for (const name of names.split(",").map((part) => part.trim().replace(/^type\s+/, "").split(/\s+as\s+/)[0])) {
+    for (const name of names.split(",").map(
+      (part) =>
+        part
+          .trim()
+          .replace(/^type\s+/, "")
+          .split(/\s+as\s+/)[0],
+    )) {
       if (!name) continue;
       checked++;
-      const declaration = new RegExp(`(\\*/\\s*)?^export\\s+(?:abstract\\s+|async\\s+)*(?:class|function\\*?|const|interface|type)\\s+${name}\\b`, "m");
+      const declaration = new RegExp(
+        `(\\*/\\s*)?^export\\s+(?:abstract\\s+|async\\s+)*(?:class|function\\*?|const|interface|type)\\s+${name}\\b`,
+        "m",
+      );
       const match = declaration.exec(source);
       if (!match) missing.push(`${file}: ${name} is re-exported but not declared here`);
-      else if (!/\*\/\s*$/.test(source.slice(0, match.index + (match[1]?.length ?? 0)))) missing.push(`${file}: ${name} has no doc comment`);
+      else if (!/\*\/\s*$/.test(source.slice(0, match.index + (match[1]?.length ?? 0))))
+        missing.push(`${file}: ${name} has no doc comment`);
     }
   }
 }

@@ -27,7 +27,10 @@ export class HostMemory {
   }
 
   alloc(dtype: DType, length: number): HostStorage {
-    const bytes = Math.max(GRANULE_BYTES, Math.ceil((length * BYTES_PER_ELEMENT[dtype]) / GRANULE_BYTES) * GRANULE_BYTES);
+    const bytes = Math.max(
+      GRANULE_BYTES,
+      Math.ceil((length * BYTES_PER_ELEMENT[dtype]) / GRANULE_BYTES) * GRANULE_BYTES,
+    );
     const recycled = this.#free.get(bytes)?.pop();
     if (recycled) this.#pooledBytes -= bytes;
     return { dtype, length, array: arrayView(dtype, recycled ?? new ArrayBuffer(bytes), 0, length), isOwned: true };

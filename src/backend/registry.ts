@@ -36,7 +36,11 @@ export function registerBackend(factory: BackendFactory): void {
  * @param onFallback Called once with the reason when "auto" had to pass over a faster backend.
  * @throws DeviceError when the named backend is unknown or cannot run here.
  */
-export function createBackend(device: DeviceName, options: BackendOptions, onFallback: (reason: string) => void): Backend {
+export function createBackend(
+  device: DeviceName,
+  options: BackendOptions,
+  onFallback: (reason: string) => void,
+): Backend {
   if (device !== "auto") {
     const factory = factories.get(device);
     if (!factory) {

@@ -62,7 +62,10 @@ export class Weights {
     const fullName = this.#prefix + name;
     const info = this.#source.info(fullName);
     if (!info) {
-      throw new WeightsError("weights", `"${fullName}" is missing in ${this.#source.label}, expected shape ${formatShape(shape)}`);
+      throw new WeightsError(
+        "weights",
+        `"${fullName}" is missing in ${this.#source.label}, expected shape ${formatShape(shape)}`,
+      );
     }
     if (!shapesEqual(info.shape, shape)) {
       throw new WeightsError(
@@ -91,6 +94,9 @@ export class Weights {
     if (leftover.length === 0) return;
     const shown = leftover.slice(0, 12).join(", ");
     const more = leftover.length > 12 ? ` and ${leftover.length - 12} more` : "";
-    throw new WeightsError("weights", `${this.#source.label} holds ${leftover.length} tensors that the model does not know: ${shown}${more}`);
+    throw new WeightsError(
+      "weights",
+      `${this.#source.label} holds ${leftover.length} tensors that the model does not know: ${shown}${more}`,
+    );
   }
 }

@@ -22,7 +22,10 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
   expectF32("linear", "x", x);
   expectWeight("linear", "weight", weight);
   if (weight.shape.length !== 2 || weight.shape[1] !== C) {
-    throw new ShapeError("linear", `inner sizes differ: x ${formatShape(x.shape)} × weight ${formatShape(weight.shape)}ᵀ`);
+    throw new ShapeError(
+      "linear",
+      `inner sizes differ: x ${formatShape(x.shape)} × weight ${formatShape(weight.shape)}ᵀ`,
+    );
   }
   const M = weight.shape[0];
   if (bias) expectVector("linear", "bias", bias, M);
@@ -60,7 +63,12 @@ export function attention(
 ): Tensor {
   const [T, H, D] = q.shape;
   const [S, Hkv] = k.shape;
-  for (const [name, tensor] of [["q", q], ["k", k], ["v", v]] as const) expectF32("attention", name, tensor);
+  for (const [name, tensor] of [
+    ["q", q],
+    ["k", k],
+    ["v", v],
+  ] as const)
+    expectF32("attention", name, tensor);
   if (q.shape.length !== 3 || !shapesEqual(k.shape, v.shape) || !shapesEqual(k.shape, [S, Hkv, D]) || H % Hkv !== 0) {
     throw new ShapeError(
       "attention",
@@ -136,7 +144,13 @@ export function patchEmbed(pixels: Tensor, weight: Tensor, bias: Tensor, positio
   expectWeight("patch_embed", "weight", weight);
   expectWeight("patch_embed", "position", position);
   const P = Math.floor(S / patch) ** 2;
-  if (pixels.shape.length !== 4 || S !== width || weight.shape.length !== 4 || patch !== patchWidth || channels !== inputs) {
+  if (
+    pixels.shape.length !== 4 ||
+    S !== width ||
+    weight.shape.length !== 4 ||
+    patch !== patchWidth ||
+    channels !== inputs
+  ) {
     throw new ShapeError(
       "patch_embed",
       `expected pixels [B, 3, S, S] and weight [C, 3, p, p], got ${formatShape(pixels.shape)}, ${formatShape(weight.shape)}`,
@@ -209,7 +223,10 @@ export function splitTiles(x: Tensor, gridRows: number, gridCols: number): Tenso
   const [height, width, C] = x.shape;
   expectF32("split_tiles", "x", x);
   if (x.shape.length !== 3 || height % gridRows !== 0 || width % gridCols !== 0) {
-    throw new ShapeError("split_tiles", `a ${gridRows}×${gridCols} grid must divide x [h, w, C], got ${formatShape(x.shape)}`);
+    throw new ShapeError(
+      "split_tiles",
+      `a ${gridRows}×${gridCols} grid must divide x [h, w, C], got ${formatShape(x.shape)}`,
+    );
   }
   const out = empty(x.backend, "f32", [gridRows * gridCols, height / gridRows, width / gridCols, C]);
   x.backend.splitTiles(out, x, gridRows, gridCols);
@@ -224,7 +241,10 @@ export function concatColumns(parts: readonly Tensor[]): Tensor {
   for (const part of parts) {
     expectF32("concat_columns", "part", part);
     if (!shapesEqual(part.shape.slice(0, -1), leading)) {
-      throw new ShapeError("concat_columns", `leading sizes differ: ${parts.map((p) => formatShape(p.shape)).join(", ")}`);
+      throw new ShapeError(
+        "concat_columns",
+        `leading sizes differ: ${parts.map((p) => formatShape(p.shape)).join(", ")}`,
+      );
     }
     width += part.shape.at(-1) ?? 0;
   }
@@ -258,7 +278,10 @@ export function copyInto(target: Tensor, rowStart: number, source: Tensor): void
   const width = elementCount(target.shape.slice(1));
   const isInside = rowStart >= 0 && rowStart + source.shape[0] <= target.shape[0];
   if (!isInside || !shapesEqual(source.shape.slice(1), target.shape.slice(1)) || source.dtype !== target.dtype) {
-    throw new ShapeError("copy_into", `cannot put ${formatShape(source.shape)} at row ${rowStart} of ${formatShape(target.shape)}`);
+    throw new ShapeError(
+      "copy_into",
+      `cannot put ${formatShape(source.shape)} at row ${rowStart} of ${formatShape(target.shape)}`,
+    );
   }
   target.backend.copy(target.storage, rowStart * width, source.storage);
 }
@@ -294,7 +317,10 @@ function expectSegments(options: AttentionOptions, T: number, S: number): void {
   const q = options.cuSeqlensQ ?? Int32Array.of(0, T);
   const k = options.cuSeqlensK ?? Int32Array.of(0, S);
   const isCovering = (offsets: Int32Array, total: number): boolean =>
-    offsets.length >= 2 && offsets[0] === 0 && offsets[offsets.length - 1] === total && offsets.every((o, i) => i === 0 || o >= offsets[i - 1]);
+    offsets.length >= 2 &&
+    offsets[0] === 0 &&
+    offsets[offsets.length - 1] === total &&
+    offsets.every((o, i) => i === 0 || o >= offsets[i - 1]);
   let isFitting = q.length === k.length && isCovering(q, T) && isCovering(k, S);
   for (let i = 1; isFitting && options.causal && i < q.length; i++) isFitting = q[i] - q[i - 1] <= k[i] - k[i - 1];
   if (!isFitting) {

@@ -15,7 +15,10 @@ export class Tensor implements Operand {
 
   constructor(backend: Backend, storage: Storage, shape: Shape, root: Storage = storage) {
     if (storage.length !== elementCount(shape)) {
-      throw new ShapeError("tensor", `shape ${formatShape(shape)} needs ${elementCount(shape)} elements, got ${storage.length}`);
+      throw new ShapeError(
+        "tensor",
+        `shape ${formatShape(shape)} needs ${elementCount(shape)} elements, got ${storage.length}`,
+      );
     }
     this.backend = backend;
     this.storage = storage;
@@ -41,7 +44,10 @@ export class Tensor implements Operand {
   rows(start: number, end: number): Tensor {
     const [count, ...rest] = this.shape;
     if (count === undefined || !(start >= 0 && start <= end && end <= count)) {
-      throw new ShapeError("rows", `expected 0 ≤ start ≤ end ≤ ${count}, got ${start}, ${end} of ${formatShape(this.shape)}`);
+      throw new ShapeError(
+        "rows",
+        `expected 0 ≤ start ≤ end ≤ ${count}, got ${start}, ${end} of ${formatShape(this.shape)}`,
+      );
     }
     const width = elementCount(rest);
     const view = this.backend.view(this.storage, start * width, (end - start) * width);

@@ -9,7 +9,9 @@ const ROOT = resolve(fileURLToPath(new URL("../../", import.meta.url)));
 /** The folder of golden files: `NVILA_GOLDEN_DIR`, else `../shared/golden` beside the project, else null. */
 export function goldenDir(): string | null {
   const candidates = [process.env.NVILA_GOLDEN_DIR, join(ROOT, "../shared/golden")];
-  return candidates.find((path): path is string => path !== undefined && existsSync(join(path, "MANIFEST.json"))) ?? null;
+  return (
+    candidates.find((path): path is string => path !== undefined && existsSync(join(path, "MANIFEST.json"))) ?? null
+  );
 }
 
 /** `describe` that needs the golden files: `body` gets their folder. Skips with a printed reason when they are absent. */

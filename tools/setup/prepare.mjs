@@ -49,7 +49,9 @@ export function prepare() {
 function checkNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major < MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor < MINIMUM_NODE[1])) {
-    console.error(`[setup] expected Node ${MINIMUM_NODE.join(".")} or later, got ${process.versions.node}. You can install one from nodejs.org.`);
+    console.error(
+      `[setup] expected Node ${MINIMUM_NODE.join(".")} or later, got ${process.versions.node}. You can install one from nodejs.org.`,
+    );
     process.exit(1);
   }
 }
