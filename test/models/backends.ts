@@ -1,0 +1,47 @@
+/** Runs model tests on every backend. Another backend is one more name in DEVICES. Skips print their reason. */
+import { describe, it, type TestContext } from "vitest";
+import type { Backend } from "../../src/backend/backend.ts";
+import { registerCpuBackend } from "../../src/backend/cpu/register.ts";
+import { createBackend, type DeviceName } from "../../src/backend/registry.ts";
+import { messageOf } from "../../src/util/errors.ts";
+
+const DEVICES: readonly DeviceName[] = ["reference", "cpu"];
+
+registerCpuBackend();
+
+/** One `describe` per backend that can run here. */
+export function describeOnBackends(name: string, body: (backend: Backend) => void): void {
+  for (const device of DEVICES) {
+    const title = `${name} (${device})`;
+    const backend = backendOrReason(device);
+    if (typeof backend !== "string") describe(title, () => body(backend));
+    else {
+      console.warn(`skipped "${title}": ${backend}`);
+      describe.skip(title, () => {
+        it("needs the backend", () => {});
+      });
+    }
+  }
+}
+
+/** `it` that skips with a printed reason while a backend lacks an operation. */
+export function itWithOps(name: string, body: () => Promise<void>): void {
+  it(name, async (context: TestContext) => {
+    try {
+      await body();
+    } catch (error) {
+      const reason = messageOf(error);
+      if (!/has no native kernel/.test(reason)) throw error;
+      console.warn(`skipped "${name}": ${reason}`);
+      context.skip(reason);
+    }
+  });
+}
+
+function backendOrReason(device: DeviceName): Backend | string {
+  try {
+    return createBackend(device, {}, () => {});
+  } catch (error) {
+    return messageOf(error);
+  }
+}
