@@ -1,0 +1,129 @@
+/**
+ * The handle of one running answer: an async iterator of text chunks and a promise of the result, both over one run.
+ * The run starts at once. Leaving the iteration early stops it.
+ */
+
+/** A piece of the answer. */
+export interface GenerationChunk {
+  /** New text, never half a character. May be empty while a character is incomplete. */
+  readonly text: string;
+  /** The tokens behind it. */
+  readonly tokenIds: readonly number[];
+}
+
+/** One picture or video as the model saw it. */
+export interface MediaReport {
+  readonly kind: "image" | "video";
+  /** Pixels of the picture or of one frame, before any resize. */
+  readonly width: number;
+  readonly height: number;
+  /** [columns, rows] of the tile grid that was chosen; [1, 1] when the picture is one tile. */
+  readonly grid: readonly [columns: number, rows: number];
+  /** Square tiles that the vision tower encoded (for a video: its frames). */
+  readonly tiles: number;
+  /** Rows of the prompt that this item occupies: the sum of its spans. */
+  readonly tokens: number;
+  /** [start, end) rows in the spliced prompt, one span per media token. */
+  readonly spans: readonly (readonly [start: number, end: number])[];
+}
+
+/** Milliseconds, measured on the wall clock. */
+export interface Timings {
+  readonly loadMs: number;
+  /** Decoding, resizing and tokenising. */
+  readonly preprocessMs: number;
+  /** Vision tower, projector, pooling. */
+  readonly visionMs: number;
+  readonly prefillMs: number;
+  /** From the call to the first token, loading excluded. */
+  readonly ttftMs: number;
+  /** From the first token to the last. */
+  readonly decodeMs: number;
+  /** Tokens after the first per second of `decodeMs`; 0 when there is none. */
+  readonly decodeTokensPerSecond: number;
+}
+
+/** Why an answer ended: a stop token or stop string, `maxTokens`, or the model's context limit. */
+export type FinishReason = "stop" | "length" | "context";
+
+/** A whole answer. */
+export interface GenerationResult {
+  /** Decoded without special tokens, stripped as the original does. */
+  readonly text: string;
+  /** Generated ids; a stop token that ended the answer is included. */
+  readonly tokenIds: readonly number[];
+  /** Ids of the templated prompt; each media token stands for its rows. */
+  readonly promptTokenIds: readonly number[];
+  /** The templated prompt before tokenising. */
+  readonly promptText: string;
+  /** Rows of the prompt after media are spliced in. */
+  readonly promptLength: number;
+  readonly finishReason: FinishReason;
+  readonly media: readonly MediaReport[];
+  readonly timings: Timings;
+  readonly memory: { readonly peakRssBytes: number };
+  readonly model: string;
+  /** What ran: "cpu" or "reference". */
+  readonly device: string;
+  readonly threads: number;
+}
+
+/** The running answer of `model.generate(…)`: iterate it for text as it comes, or await it for the whole result. */
+export class Generation implements AsyncIterable<GenerationChunk>, PromiseLike<GenerationResult> {
+  readonly #result: Promise<GenerationResult>;
+  readonly #abort: AbortController;
+  readonly #queue: GenerationChunk[] = [];
+  #isEnded = false;
+  #wake: (() => void) | null = null;
+
+  /** @param run The work; calls `emit` for each chunk and obeys `signal`. */
+  constructor(
+    run: (emit: (chunk: GenerationChunk) => void, signal: AbortSignal) => Promise<GenerationResult>,
+    signal?: AbortSignal,
+  ) {
+    this.#abort = new AbortController();
+    const forward = (): void => this.#abort.abort(signal?.reason);
+    if (signal?.aborted) forward();
+    else signal?.addEventListener("abort", forward, { once: true });
+    const emit = (chunk: GenerationChunk): void => {
+      this.#queue.push(chunk);
+      this.#wake?.();
+    };
+    this.#result = run(emit, this.#abort.signal).finally(() => {
+      signal?.removeEventListener("abort", forward);
+      this.#isEnded = true;
+      this.#wake?.();
+    });
+    // Whoever iterates or awaits gets the error; a handle that nobody looks at must not end the process.
+    this.#result.catch(() => {});
+  }
+
+  /** Stops the answer; iteration and promise end with `reason` (default: an AbortError). */
+  abort(reason?: unknown): void {
+    this.#abort.abort(reason);
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a generation is awaitable by design, like a query builder.
+  then<A = GenerationResult, B = never>(
+    onFulfilled?: ((result: GenerationResult) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#result.then(onFulfilled, onRejected);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<GenerationChunk, void, void> {
+    try {
+      for (;;) {
+        for (let chunk = this.#queue.shift(); chunk !== undefined; chunk = this.#queue.shift()) yield chunk;
+        if (this.#isEnded) break;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = null;
+      }
+      await this.#result;
+    } finally {
+      if (!this.#isEnded) this.#abort.abort();
+    }
+  }
+}
