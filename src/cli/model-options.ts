@@ -1,0 +1,105 @@
+/** Command-line options that several verbs share: which model, on what, and how to sample. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { GenerateOptions } from "../api/generate-options.ts";
+import { loadModel } from "../api/load-model.ts";
+import type { Nvila } from "../api/nvila.ts";
+import { RequestError } from "../util/errors.ts";
+import type { ProgressLine } from "./progress-line.ts";
+
+export interface ModelOptions {
+  readonly model?: string;
+  readonly device: "auto" | "cpu" | "reference";
+  readonly threads?: number;
+  readonly offline?: boolean;
+  readonly framesAsImages?: boolean;
+}
+
+export interface SamplingOptions {
+  readonly maxTokens: number;
+  readonly temperature?: number;
+  readonly topP?: number;
+  readonly topK?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly seed?: number;
+  readonly stop?: readonly string[];
+  readonly maxTiles?: number;
+  readonly system?: string;
+}
+
+/** Parses a whole number of at least `minimum`. */
+export function wholeNumber(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || value < minimum)
+      throw new InvalidArgumentError(`expected a whole number of at least ${minimum}.`);
+    return value;
+  };
+}
+
+/** Parses a number in [minimum, maximum]. */
+export function numberBetween(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= minimum && value <= maximum)) {
+      throw new InvalidArgumentError(`expected a number between ${minimum} and ${maximum}.`);
+    }
+    return value;
+  };
+}
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .addOption(new Option("-m, --model <path|hub-id>", "checkpoint folder, or org/name on the hub").env("NVILA_MODEL"))
+    .addOption(new Option("--device <name>", "what computes").choices(["auto", "cpu", "reference"]).default("auto"))
+    .option("--threads <n>", "worker threads (default: all cores)", wholeNumber(1))
+    .option("--offline", "never use the network, only the download cache")
+    .option("--frames-as-images", "give video frames to the model as pictures, as the later original does");
+}
+
+export function addSamplingOptions(command: Command): Command {
+  return command
+    .option("--max-tokens <n>", "longest answer in tokens", wholeNumber(1), 512)
+    .option("--temperature <t>", "0 is greedy (default: 0)", numberBetween(0, 100))
+    .option("--top-p <p>", "sample from the smallest set with this probability", numberBetween(0, 1))
+    .option("--top-k <k>", "sample from the k likeliest tokens; 0 is all", wholeNumber(0))
+    .option("--min-p <p>", "drop tokens below this share of the likeliest", numberBetween(0, 1))
+    .option("--repetition-penalty <r>", "above 1 discourages repeats", numberBetween(0.01, 100))
+    .option("--seed <n>", "makes sampling repeatable", wholeNumber(0))
+    .option("--stop <text...>", "end the answer before any of these texts")
+    .option("--max-tiles <n>", "most tiles for one picture (default: the checkpoint's)", wholeNumber(1))
+    .option("--system <text>", "system message instead of the template's own");
+}
+
+/** The options of `generate` that were given; the rest keep their defaults. */
+export function samplingOf(options: SamplingOptions): GenerateOptions {
+  const { maxTokens, temperature, topP, topK, minP, repetitionPenalty, seed, stop, maxTiles, system } = options;
+  const given = { maxTokens, temperature, topP, topK, minP, repetitionPenalty, seed, stop, maxTiles, system };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as GenerateOptions;
+}
+
+/** Opens the model that the options name, with progress and warnings on stderr. */
+export async function openModel(options: ModelOptions, line: ProgressLine, signal: AbortSignal): Promise<Nvila> {
+  if (!options.model) {
+    throw new RequestError(
+      "model",
+      "no model is given. You can name one with --model or NVILA_MODEL: a folder, or a hub id such as Efficient-Large-Model/NVILA-Lite-2B; `nvila random` makes one with random weights",
+    );
+  }
+  try {
+    return await loadModel(options.model, {
+      device: options.device,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      offline: options.offline ?? false,
+      framesAsImages: options.framesAsImages ?? false,
+      signal,
+      onProgress: ({ label, done, total }) => line.show(`${label} ${done}/${total}`),
+      onWarning: (message) => {
+        line.clear();
+        process.stderr.write(`nvila: warning: ${message}\n`);
+      },
+    });
+  } finally {
+    line.clear();
+  }
+}
