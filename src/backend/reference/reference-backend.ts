@@ -1,0 +1,118 @@
+/**
+ * The `reference` backend: the definition of every operation, one file each, as plain loops over typed arrays. Sums are JavaScript
+ * numbers (f64) and are rounded to f32 once, when they are stored. It runs everywhere, is never tuned for speed, and every
+ * other backend is held to it (test/ops/). It is itself held to files that PyTorch made (test/models/).
+ */
+import type { DType, HostArray } from "../../core/dtype.ts";
+import type { AttentionOptions, Backend, GeluKind, Operand, Storage } from "../backend.ts";
+import { HostMemory } from "../host.ts";
+import { add } from "./add.ts";
+import { areaResize } from "./area-resize.ts";
+import { attention } from "./attention.ts";
+import { concatColumns } from "./concat-columns.ts";
+import { embedding } from "./embedding.ts";
+import { gelu } from "./gelu.ts";
+import { layerNorm } from "./layer-norm.ts";
+import { linear } from "./linear.ts";
+import { patchEmbed } from "./patch-embed.ts";
+import { pool3d } from "./pool3d.ts";
+import { rmsNorm } from "./rms-norm.ts";
+import { rope } from "./rope.ts";
+import { spaceToChannel } from "./space-to-channel.ts";
+import { swiglu } from "./swiglu.ts";
+import { splitTiles, stitchTiles } from "./tiles.ts";
+
+export class ReferenceBackend implements Backend {
+  readonly name = "reference";
+  readonly description = "reference (plain loops, 1 thread)";
+  readonly threads = 1;
+  readonly #memory = new HostMemory();
+
+  alloc(dtype: DType, length: number): Storage {
+    return this.#memory.alloc(dtype, length);
+  }
+
+  free(storage: Storage): void {
+    this.#memory.free(storage);
+  }
+
+  wrap(dtype: DType, data: HostArray): Storage {
+    return this.#memory.wrap(dtype, data);
+  }
+
+  view(storage: Storage, start: number, length: number): Storage {
+    return this.#memory.view(storage, start, length);
+  }
+
+  read(storage: Storage): Promise<HostArray> {
+    return this.#memory.read(storage);
+  }
+
+  linear(out: Operand, x: Operand, weight: Operand, bias: Operand | null): void {
+    linear(out, x, weight, bias);
+  }
+
+  layerNorm(out: Operand, x: Operand, weight: Operand, bias: Operand, eps: number): void {
+    layerNorm(out, x, weight, bias, eps);
+  }
+
+  rmsNorm(out: Operand, x: Operand, weight: Operand, eps: number): void {
+    rmsNorm(out, x, weight, eps);
+  }
+
+  attention(out: Operand, q: Operand, k: Operand, v: Operand, options: AttentionOptions): void {
+    attention(out, q, k, v, options);
+  }
+
+  rope(out: Operand, x: Operand, positions: Operand, theta: number): void {
+    rope(out, x, positions, theta);
+  }
+
+  gelu(out: Operand, x: Operand, kind: GeluKind): void {
+    gelu(out, x, kind);
+  }
+
+  swiglu(out: Operand, gate: Operand, up: Operand): void {
+    swiglu(out, gate, up);
+  }
+
+  add(out: Operand, a: Operand, b: Operand): void {
+    add(out, a, b);
+  }
+
+  embedding(out: Operand, ids: Operand, table: Operand): void {
+    embedding(out, ids, table);
+  }
+
+  patchEmbed(out: Operand, pixels: Operand, weight: Operand, bias: Operand, position: Operand): void {
+    patchEmbed(out, pixels, weight, bias, position);
+  }
+
+  spaceToChannel(out: Operand, x: Operand, k: number): void {
+    spaceToChannel(out, x, k);
+  }
+
+  areaResize(out: Operand, x: Operand): void {
+    areaResize(out, x);
+  }
+
+  pool3d(out: Operand, x: Operand, window: readonly [pt: number, ph: number, pw: number]): void {
+    pool3d(out, x, window);
+  }
+
+  stitchTiles(out: Operand, x: Operand, gridRows: number, gridCols: number): void {
+    stitchTiles(out, x, gridRows, gridCols);
+  }
+
+  splitTiles(out: Operand, x: Operand, gridRows: number, gridCols: number): void {
+    splitTiles(out, x, gridRows, gridCols);
+  }
+
+  concatColumns(out: Operand, parts: readonly Operand[]): void {
+    concatColumns(out, parts);
+  }
+
+  copy(target: Storage, targetStart: number, source: Storage): void {
+    this.#memory.copy(target, targetStart, source);
+  }
+}
