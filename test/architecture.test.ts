@@ -14,12 +14,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   backend: ["core", "util"],
   tensor: ["backend", "core", "util"],
   checkpoint: ["tensor", "backend", "core", "util"],
+  quant: ["checkpoint", "tensor", "backend", "core", "util"],
   nn: ["checkpoint", "tensor", "backend", "core", "util"],
   tokenizer: ["core", "util"],
   preprocess: ["tokenizer", "core", "util"],
   models: ["nn", "checkpoint", "tensor", "backend", "preprocess", "core", "util"],
   engine: ["models", "nn", "tensor", "backend", "core", "util"],
-  io: ["checkpoint", "preprocess", "backend", "core", "util"],
+  io: ["quant", "checkpoint", "preprocess", "backend", "core", "util"],
   hub: ["util"],
   api: [
     "hub",
@@ -29,13 +30,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "preprocess",
     "tokenizer",
     "nn",
+    "quant",
     "checkpoint",
     "tensor",
     "backend",
     "core",
     "util",
   ],
-  cli: ["api", "hub", "io", "preprocess", "checkpoint", "util"],
+  cli: ["api", "hub", "io", "quant", "preprocess", "checkpoint", "util"],
 };
 
 /** Rooms and files that may use Node. Everything else must run in a browser. */

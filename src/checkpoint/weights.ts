@@ -5,8 +5,10 @@
  */
 import type { Backend } from "../backend/backend.ts";
 import { type DType, type HostArray, isWeightDType } from "../core/dtype.ts";
+import type { QuantizedWeight } from "../core/quantized-weight.ts";
 import { formatShape, type Shape, shapesEqual } from "../core/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { assert } from "../util/assert.ts";
 import { WeightsError } from "../util/errors.ts";
 
 export interface TensorInfo {
@@ -23,6 +25,11 @@ export interface TensorSource {
   info(name: string): TensorInfo | null;
   /** The elements, without a copy where the source is memory-mapped. @throws WeightsError when unreadable. */
   data(name: string): HostArray;
+  /**
+   * The canonical quantised form of a matrix; null when it is stored dense. Sources without quantised tensors leave this out.
+   * `info` and `data` of the same name describe the dequantised matrix. @throws WeightsError when damaged.
+   */
+  quantized?(name: string): QuantizedWeight | null;
 }
 
 /** One place in the tree of names; `at` goes down one level. */
@@ -59,6 +66,28 @@ export class Weights {
 
   /** @throws WeightsError when the tensor is missing, has another shape, or is no float. */
   tensor(name: string, shape: Shape): Tensor {
+    const { fullName, info } = this.#expect(name, shape);
+    if (!isWeightDType(info.dtype)) {
+      throw new WeightsError("weights", `"${fullName}" has dtype ${info.dtype}, expected f32, bf16 or f16`);
+    }
+    this.#used.add(fullName);
+    return Tensor.from(this.#backend, info.dtype, this.#source.data(fullName), shape);
+  }
+
+  /**
+   * The matrix of a linear layer in the form in which the checkpoint holds it: quantised or dense.
+   * @throws WeightsError as `tensor` does.
+   */
+  linearWeight(name: string, shape: readonly [M: number, C: number]): Tensor | QuantizedWeight {
+    const { fullName } = this.#expect(name, shape);
+    const quantized = this.#source.quantized?.(fullName) ?? null;
+    if (!quantized) return this.tensor(name, shape);
+    assert(shapesEqual(quantized.shape, shape), `"${fullName}" is quantised in another shape than announced`);
+    this.#used.add(fullName);
+    return quantized;
+  }
+
+  #expect(name: string, shape: Shape): { fullName: string; info: TensorInfo } {
     const fullName = this.#prefix + name;
     const info = this.#source.info(fullName);
     if (!info) {
@@ -73,11 +102,7 @@ export class Weights {
         `"${fullName}" has shape ${formatShape(info.shape)}, expected ${formatShape(shape)}. Is config.json from another model size?`,
       );
     }
-    if (!isWeightDType(info.dtype)) {
-      throw new WeightsError("weights", `"${fullName}" has dtype ${info.dtype}, expected f32, bf16 or f16`);
-    }
-    this.#used.add(fullName);
-    return Tensor.from(this.#backend, info.dtype, this.#source.data(fullName), shape);
+    return { fullName, info };
   }
 
   /** Marks a tensor, or with a trailing dot a whole sub-tree, as known and not needed. */
