@@ -47,9 +47,6 @@ const BITS: Readonly<Record<string, number>> = {
   C64: 64,
 };
 
-/** Those of them that tensors here can hold. */
-const DTYPES: Readonly<Record<string, DType>> = { F32: "f32", BF16: "bf16", F16: "f16", I32: "i32", U8: "u8" };
-
 /** Name in the format of each of our dtypes. */
 export const STORED_DTYPE: Readonly<Record<DType, string>> = {
   f32: "F32",
@@ -57,12 +54,19 @@ export const STORED_DTYPE: Readonly<Record<DType, string>> = {
   f16: "F16",
   i32: "I32",
   u8: "U8",
+  i8: "I8",
+  i16: "I16",
+  i64: "I64",
 };
+
+const DTYPES: ReadonlyMap<string, DType> = new Map(
+  (Object.keys(STORED_DTYPE) as DType[]).map((dtype) => [STORED_DTYPE[dtype], dtype]),
+);
 
 export interface StoredTensor {
   /** As written in the file: "F32", "BF16", "I64", … */
   readonly storedDType: string;
-  /** Null when tensors here cannot hold it; such a tensor is listed, and refused when it is asked for. */
+  /** Null when no tensor here can hold it; such a tensor is listed, and refused when it is asked for. */
   readonly dtype: DType | null;
   readonly shape: Shape;
   /** Place in the file, from its first byte. */
@@ -170,7 +174,7 @@ function readTensor(name: string, value: unknown, dataStart: number, label: stri
   }
   return {
     storedDType: dtype,
-    dtype: DTYPES[dtype] ?? null,
+    dtype: DTYPES.get(dtype) ?? null,
     shape,
     byteOffset: dataStart + begin,
     byteLength: end - begin,

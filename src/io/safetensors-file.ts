@@ -10,6 +10,7 @@ import {
   parseSafetensorsHeader,
   readHeaderLength,
   type SafetensorsHeader,
+  STORED_DTYPE,
   type StoredTensor,
 } from "../checkpoint/safetensors-header.ts";
 import type { TensorInfo, TensorSource } from "../checkpoint/weights.ts";
@@ -88,7 +89,7 @@ class SafetensorsFile implements StoredTensors {
     if (tensor.dtype !== null) return tensor.dtype;
     throw new UnsupportedError(
       "safetensors",
-      `"${name}" in ${this.label} has dtype ${tensor.storedDType}, expected F32, BF16, F16, I32 or U8`,
+      `"${name}" in ${this.label} has dtype ${tensor.storedDType}, expected one of ${Object.values(STORED_DTYPE).join(", ")}`,
     );
   }
 }

@@ -30,7 +30,7 @@ describe("safetensors header", () => {
   it("reads tensors of every dtype and the metadata", () => {
     const header = {
       __metadata__: { format: "pt" },
-      b: { dtype: "I64", shape: [], data_offsets: [6, 14] },
+      b: { dtype: "F64", shape: [], data_offsets: [6, 14] },
       a: { dtype: "BF16", shape: [3, 1], data_offsets: [0, 6] },
       __proto__x: { dtype: "U8", shape: [0, 5], data_offsets: [14, 14] },
     };
@@ -45,7 +45,7 @@ describe("safetensors header", () => {
       byteOffset: 8 + 256,
       byteLength: 6,
     });
-    expect(tensors.get("b")).toMatchObject({ storedDType: "I64", dtype: null });
+    expect(tensors.get("b")).toMatchObject({ storedDType: "F64", dtype: null });
   });
 
   it("takes an empty file of tensors and a tensor called __proto__", () => {
@@ -119,12 +119,13 @@ describe.each([
         f16: { dtype: "F16", shape: [1], data: new Uint8Array([0x34, 0x12]) },
         none: { dtype: "BF16", shape: [0, 4], data: new Uint8Array(0) },
         i32: { dtype: "I32", shape: [], data: new Uint8Array(new Int32Array([-5]).buffer) },
-        i64: { dtype: "I64", shape: [1], data: new Uint8Array(8) },
+        i64: { dtype: "I64", shape: [1], data: new Uint8Array(new BigInt64Array([-2n]).buffer) },
+        f64: { dtype: "F64", shape: [1], data: new Uint8Array(8) },
       }),
     );
     const source = openSafetensors(path, { isMapped });
     expect(source.label).toBe(path);
-    expect(source.names).toEqual(["u8", "f32", "f16", "none", "i32", "i64"]);
+    expect(source.names).toEqual(["u8", "f32", "f16", "none", "i32", "i64", "f64"]);
     expect(source.info("f32")).toEqual({ dtype: "f32", shape: [2, 2] });
     expect(source.data("f32")).toEqual(new Float32Array([0.5, -1, 3e38, 2]));
     expect(source.data("f16")).toEqual(new Uint16Array([0x1234]));
@@ -133,9 +134,11 @@ describe.each([
     expect(source.data("none")).toEqual(new Uint16Array(0));
     expect(source.info("other")).toBeNull();
     expect(() => source.data("other")).toThrow(/"other" is missing in/);
-    expect(source.stored("i64")?.storedDType).toBe("I64");
-    expect(() => source.info("i64")).toThrow(/"i64" in .* has dtype I64, expected F32, BF16, F16, I32 or U8/);
-    expect(() => source.data("i64")).toThrow(/dtype I64/);
+    expect(source.info("i64")).toEqual({ dtype: "i64", shape: [1] });
+    expect(source.data("i64")).toEqual(new Int32Array([-2, -1]));
+    expect(source.stored("f64")?.storedDType).toBe("F64");
+    expect(() => source.info("f64")).toThrow(/"f64" in .* has dtype F64, expected one of F32, BF16/);
+    expect(() => source.data("f64")).toThrow(/dtype F64/);
   });
 
   it("refuses missing files, folders and files that shrank", () => {
