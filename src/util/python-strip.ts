@@ -16,3 +16,22 @@ export function pythonStrip(text: string): string {
   while (end > start && WHITESPACE.has(text[end - 1])) end--;
   return text.slice(start, end);
 }
+
+/** `pythonStrip` for text that comes in pieces: the pieces it gives are together the stripped whole. */
+export class StripStream {
+  #hasBegun = false;
+  #space = "";
+
+  /** Whitespace is held back until something follows it. */
+  push(piece: string): string {
+    let start = 0;
+    if (!this.#hasBegun) while (start < piece.length && WHITESPACE.has(piece[start])) start++;
+    if (start === piece.length) return "";
+    this.#hasBegun = true;
+    let end = piece.length;
+    while (end > start && WHITESPACE.has(piece[end - 1])) end--;
+    const text = end > start ? this.#space + piece.slice(start, end) : "";
+    this.#space = (end > start ? "" : this.#space) + piece.slice(end);
+    return text;
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * The generation loop: embedding rows go into the KV cache in chunks, then one token at a time is chosen and read back. Knows ids and
+ * tensors, no text and no media. Each forward pass is a generator of steps; between two steps `pace` may give others a turn, and may
+ * throw to stop. An async generator, since logits may have to be fetched from a device.
+ */
+import type { Qwen2Model } from "../models/qwen2/qwen2-model.ts";
+import type { KvCache } from "../nn/kv-cache.ts";
+import { release, runSteps } from "../tensor/scope.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { RequestError } from "../util/errors.ts";
+import type { Sampler } from "./sampler.ts";
+
+/** Why a sequence ended: a stop id, `maxTokens`, or no more room for another token. */
+export type EndReason = "stop" | "length" | "context";
+
+export interface GeneratedToken {
+  readonly id: number;
+  /** Set with the last token. */
+  readonly end: EndReason | null;
+}
+
+export interface GenerateTokensOptions {
+  /** The prompt [L, C]. Stays the caller's; not read any more once the first token is there. */
+  readonly embeds: Tensor;
+  /** Empty, or holding what comes before the prompt. Stays the caller's. */
+  readonly cache: KvCache;
+  readonly sampler: Sampler;
+  /** A token of these ends the answer and is part of it. */
+  readonly stopIds: ReadonlySet<number>;
+  /** Longest answer; null: as far as the context goes. */
+  readonly maxTokens: number | null;
+  /** Prompt and answer together; what the cache holds before counts. */
+  readonly contextLength: number;
+  /** Rows of the prompt that are read together. Default 256. */
+  readonly chunkRows?: number;
+  /** Runs after every step: may wait, and may throw to stop. */
+  readonly pace: () => Promise<void> | void;
+  /** Told after each chunk of the prompt. */
+  readonly onPrefill?: (rowsDone: number, rows: number) => void;
+  /** Sees the logits [V] of every position that a token is chosen at. */
+  readonly onLogits?: (logits: Float32Array) => void;
+}
+
+/** Enough rows to use a matrix kernel well, few enough that a step stays short and its activations small. */
+const CHUNK_ROWS = 256;
+
+/**
+ * Tokens one by one. Leaving the loop early is allowed at any time.
+ *
+ * @throws RequestError when the prompt leaves no room for an answer, or `maxTokens` is no positive whole number.
+ */
+export async function* generateTokens(
+  llm: Qwen2Model,
+  options: GenerateTokensOptions,
+): AsyncGenerator<GeneratedToken, void, void> {
+  const { embeds, cache, sampler, stopIds, maxTokens, contextLength, pace, onPrefill, onLogits } = options;
+  if (maxTokens !== null && !(Number.isSafeInteger(maxTokens) && maxTokens >= 1)) {
+    throw new RequestError("generate", `expected maxTokens to be a whole number of at least 1, got ${maxTokens}`);
+  }
+  const start = cache.length + embeds.shape[0];
+  if (start >= contextLength) {
+    throw new RequestError(
+      "generate",
+      `expected a prompt below the context of ${contextLength} tokens, got ${start}, which leaves no room for an answer`,
+    );
+  }
+  const next = async (rows: Tensor): Promise<number> => {
+    const logits = await readAndRelease(await runSteps(llm.forward(rows, cache), pace)); // [V]
+    onLogits?.(logits);
+    return sampler.next(logits);
+  };
+
+  let id = await next(await readPrompt(llm, options));
+  onPrefill?.(embeds.shape[0], embeds.shape[0]);
+  for (let count = 1; ; count++) {
+    const end = stopIds.has(id)
+      ? "stop"
+      : count === maxTokens
+        ? "length"
+        : start + count >= contextLength
+          ? "context"
+          : null;
+    yield { id, end };
+    if (end !== null) return;
+    const row = llm.embed(Int32Array.of(id)); // [1, C]
+    try {
+      id = await next(row);
+    } finally {
+      release(row);
+    }
+  }
+}
+
+/** Reads the prompt into the cache but for its last chunk, which is returned. */
+async function readPrompt(llm: Qwen2Model, options: GenerateTokensOptions): Promise<Tensor> {
+  const { embeds, cache, chunkRows = CHUNK_ROWS, pace, onPrefill } = options;
+  const [L] = embeds.shape;
+  let done = 0;
+  for (; L - done > chunkRows; done += chunkRows) {
+    release(await runSteps(llm.forward(embeds.rows(done, done + chunkRows), cache), pace));
+    onPrefill?.(done + chunkRows, L);
+  }
+  return embeds.rows(done, L);
+}
+
+async function readAndRelease(tensor: Tensor): Promise<Float32Array> {
+  try {
+    return await tensor.readF32();
+  } finally {
+    release(tensor);
+  }
+}

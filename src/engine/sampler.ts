@@ -1,0 +1,87 @@
+/**
+ * Chooses the next token from the logits of a position. Knows ids and numbers, no text and no model.
+ * Order as in Hugging Face transformers: repetition penalty → temperature → top-k → top-p → min-p → draw. Greedy choice takes the
+ * penalty alone. Exact ties: greedy takes the lowest id (argmax of torch), top-k keeps all that equal the k-th, top-p prefers lower ids.
+ * DIFFERS: arithmetic is float64; transformers filters in the logits' own type. The penalty covers the prompt's text as well
+ * (as transformers does for prompts of ids; the original hands embeddings over, so there it sees the answer only).
+ */
+import { WeightsError } from "../util/errors.ts";
+import { Random, randomSeed } from "../util/random.ts";
+import { type Candidates, keepMinP, keepTopK, keepTopP, softmax, sumOf } from "./candidates.ts";
+import { checkSamplingOptions, type SamplingOptions } from "./sampling-options.ts";
+
+export class Sampler {
+  readonly #options: ReturnType<typeof checkSamplingOptions>;
+  readonly #random: Random;
+  /** Ids that the penalty applies to. */
+  readonly #seen: Set<number>;
+
+  /**
+   * @param history Ids before the answer, for the repetition penalty. Ids without logits (media) may be among them.
+   * @throws RequestError when an option is out of its range.
+   */
+  constructor(options: SamplingOptions = {}, history: Iterable<number> = []) {
+    this.#options = checkSamplingOptions(options);
+    this.#random = new Random(this.#options.seed ?? randomSeed());
+    this.#seen = new Set(history);
+  }
+
+  /** The next id for logits[V]. Remembers it for the penalty. @throws WeightsError when the logits are no numbers. */
+  next(logits: Float32Array): number {
+    const penalized = this.#penalize(logits);
+    const best = argmax(penalized);
+    const id = this.#options.temperature === 0 ? best : this.#draw(this.candidates(penalized));
+    this.#seen.add(id);
+    return id;
+  }
+
+  /** The tokens that a draw may give, with their probabilities, from logits that were penalised already. */
+  candidates(logits: Float32Array): Candidates {
+    const { temperature, topK, topP, minP } = this.#options;
+    const scaled = softmax(keepTopK(logits, topK), temperature);
+    return keepMinP(keepTopP(scaled, topP), minP);
+  }
+
+  #penalize(logits: Float32Array): Float32Array {
+    const { repetitionPenalty } = this.#options;
+    if (repetitionPenalty === 1) return logits;
+    const penalized = logits.slice();
+    for (const id of this.#seen) {
+      if (id < 0 || id >= logits.length) continue;
+      const logit = logits[id];
+      penalized[id] = logit < 0 ? logit * repetitionPenalty : logit / repetitionPenalty;
+    }
+    return penalized;
+  }
+
+  /** Inverse of the distribution function, over the candidates in their order. */
+  #draw({ ids, weights }: Candidates): number {
+    let rest = this.#random.nextFloat() * sumOf(weights);
+    for (let i = 0; i < ids.length; i++) {
+      rest -= weights[i];
+      if (rest < 0) return ids[i];
+    }
+    return ids[weights.findLastIndex((weight) => weight > 0)]; // rounding left a rest
+  }
+}
+
+/** The id of the highest logit, the lowest among equals. @throws WeightsError when there is none. */
+export function argmax(logits: Float32Array): number {
+  let best = -1;
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id];
+    if (logit > highest) {
+      highest = logit;
+      best = id;
+    } else if (Number.isNaN(logit)) {
+      best = -1;
+      break;
+    }
+  }
+  if (best >= 0 && highest < Number.POSITIVE_INFINITY) return best;
+  throw new WeightsError(
+    "sampler",
+    "expected finite numbers as logits, got NaN or infinity. The weights may be damaged or of another model",
+  );
+}
