@@ -16,7 +16,9 @@ const ids = fc.oneof(
   fc.array(fc.oneof(fc.nat(300), fc.constantFrom(0xf0, 0x9f, 0x98, 0x20)), { maxLength: 30 }),
 );
 const stops = fc.array(
-  fc.array(fc.constantFrom(" ", "\n", "a", "b", "é", "😀", "\ufffd"), { minLength: 1, maxLength: 3 }).map((parts) => parts.join("")),
+  fc
+    .array(fc.constantFrom(" ", "\n", "a", "b", "é", "😀", "\ufffd"), { minLength: 1, maxLength: 3 })
+    .map((parts) => parts.join("")),
   { maxLength: 3 },
 );
 

@@ -5,7 +5,9 @@ describe("Random", () => {
   it("gives the same numbers for a seed, forever and everywhere", () => {
     const random = new Random(42);
     // From an independent implementation in another language.
-    expect(Array.from({ length: 4 }, () => random.nextUint32())).toEqual([660444221, 3762185143, 3057801111, 2266887791]);
+    expect(Array.from({ length: 4 }, () => random.nextUint32())).toEqual([
+      660444221, 3762185143, 3057801111, 2266887791,
+    ]);
     expect(new Random(42).nextFloat()).toBe(0.15377165284717065);
     expect(new Random(2 ** 52 + 12345).nextUint32()).toBe(1093274547);
   });

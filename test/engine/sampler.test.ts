@@ -110,7 +110,9 @@ describe("Sampler", () => {
     expect([...logits]).toEqual([...Float32Array.from([2, 1.9, 1.8, -0.5, 1e-3])]);
     const history = [0, 2, 2];
     const options = { repetitionPenalty: 1.5, temperature: 0.8, seed: 3 };
-    const drawn = new Set(Array.from({ length: 500 }, (_, i) => new Sampler({ ...options, seed: i }, history).next(logits)));
+    const drawn = new Set(
+      Array.from({ length: 500 }, (_, i) => new Sampler({ ...options, seed: i }, history).next(logits)),
+    );
     expect([...drawn].sort()).toEqual([...define(logits, options, history).keys()].sort());
   });
 
@@ -150,7 +152,9 @@ describe("Sampler", () => {
   it("takes extreme temperatures", () => {
     const logits = Float32Array.from([1, 2, 1.9]);
     expect(new Sampler({ temperature: 1e-300, seed: 1 }).next(logits)).toBe(1);
-    const drawn = new Set(Array.from({ length: 200 }, (_, seed) => new Sampler({ temperature: 1e300, seed }).next(logits)));
+    const drawn = new Set(
+      Array.from({ length: 200 }, (_, seed) => new Sampler({ temperature: 1e300, seed }).next(logits)),
+    );
     expect(drawn.size).toBe(3);
   });
 
