@@ -30,24 +30,49 @@ export function encodeFrames(frames: Tensor, rows: EncoderRows): Tensor {
 }
 
 /**
- * TSPVideoEncoder: frames[F, n, H] → for every pool size, from the frames as they came: means over windows, each pooled frame with its
- * start and end, then the separator.
- *
- * @throws RequestError when a window does not divide the frames or the grid of tokens.
+ * TSPVideoEncoder on consecutive frames[F, n, H] of a video: for every pool size, from the frames as they came, means over windows, each
+ * pooled frame with its start and end. One entry per pool size; several calls make a longer video when each gets whole windows of frames.
  */
-export function encodePooledFrames(frames: Tensor, poolSizes: readonly PoolSize[], rows: EncoderRows): Tensor {
+export function poolFrames(frames: Tensor, poolSizes: readonly PoolSize[], rows: EncoderRows): Tensor[] {
   const [F, N, H] = frames.shape;
   const l = Math.round(Math.sqrt(N));
-  return scope(() => {
-    const parts = poolSizes.flatMap((window) => {
-      expectDividing(window, F, l);
+  return poolSizes.map((window) =>
+    scope(() => {
       const pooled = ops.pool3d(frames.reshape([F, l, l, H]), window); // [F/pt, l/ph, l/pw, H]
       const [slots, h, w] = pooled.shape;
-      const encoded = encodeFrames(pooled.reshape([slots, h * w, H]), rows);
-      return rows.sep ? [encoded, rows.sep] : [encoded];
-    });
-    return ops.concatRows(parts);
-  });
+      return encodeFrames(pooled.reshape([slots, h * w, H]), rows);
+    }),
+  );
+}
+
+/** What a video becomes: all groups of a pool size in order, then the separator, then the next pool size. groups[g][size] = [·, H]. */
+export function joinFrameGroups(groups: readonly (readonly Tensor[])[], { sep }: EncoderRows): Tensor {
+  const sizes = groups[0].map((_, size) => groups.map((group) => group[size]));
+  return ops.concatRows(sizes.flatMap((parts) => (sep ? [...parts, sep] : parts))); // [L, H]
+}
+
+/** Frames that must go through pooling together: the smallest number that every window divides. */
+export function framesPerGroup(poolSizes: readonly PoolSize[]): number {
+  return poolSizes.reduce((all, [pt]) => (all / gcd(all, pt)) * pt, 1);
+}
+
+/** @throws RequestError when a window does not divide the frames or the grid of tokens. */
+export function expectWholeWindows(poolSizes: readonly PoolSize[], frames: number, tokensPerFrame: number): void {
+  const side = Math.round(Math.sqrt(tokensPerFrame));
+  for (const [pt, ph, pw] of poolSizes) {
+    if (frames % pt !== 0) {
+      throw new RequestError(
+        "video",
+        `expected a number of frames that is a multiple of ${pt} (the model pools groups of ${pt}), got ${frames}. You can set the number of frames`,
+      );
+    }
+    if (side % ph !== 0 || side % pw !== 0) {
+      throw new RequestError(
+        "video",
+        `pool size ${pt}×${ph}×${pw} does not divide the ${side}×${side} tokens of a frame`,
+      );
+    }
+  }
 }
 
 function framesOf(frames: Tensor): Tensor[] {
@@ -55,17 +80,6 @@ function framesOf(frames: Tensor): Tensor[] {
   return Array.from({ length: F }, (_, f) => frames.rows(f, f + 1).reshape([N, H]));
 }
 
-function expectDividing([pt, ph, pw]: PoolSize, frames: number, side: number): void {
-  if (frames % pt !== 0) {
-    throw new RequestError(
-      "video",
-      `expected a number of frames that is a multiple of ${pt} (the model pools groups of ${pt}), got ${frames}. You can set the number of frames`,
-    );
-  }
-  if (side % ph !== 0 || side % pw !== 0) {
-    throw new RequestError(
-      "video",
-      `pool size ${pt}×${ph}×${pw} does not divide the ${side}×${side} tokens of a frame`,
-    );
-  }
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
 }

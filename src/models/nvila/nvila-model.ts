@@ -6,13 +6,22 @@
 import type { Weights } from "../../checkpoint/weights.ts";
 import type { BlockSize } from "../../preprocess/tiles.ts";
 import * as ops from "../../tensor/ops.ts";
-import { type Steps, scope, scopeSteps } from "../../tensor/scope.ts";
+import { release, type Steps, scope, scopeSteps } from "../../tensor/scope.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { ConfigError, RequestError } from "../../util/errors.ts";
 import { Projector } from "../projector/projector.ts";
 import { type Qwen2Config, Qwen2Model } from "../qwen2/qwen2-model.ts";
 import { type SiglipConfig, SiglipVisionTower } from "../siglip/siglip-vision-tower.ts";
-import { type EncoderRows, encodeFrames, encodeImage, encodePooledFrames, type PoolSize } from "./media-encoders.ts";
+import {
+  type EncoderRows,
+  encodeFrames,
+  encodeImage,
+  expectWholeWindows,
+  framesPerGroup,
+  joinFrameGroups,
+  type PoolSize,
+  poolFrames,
+} from "./media-encoders.ts";
 import { S2Merge, stitchTokens } from "./s2-merge.ts";
 import { type MediaKind, type MediaRows, type SplicedPrompt, spliceEmbeddings } from "./splice.ts";
 
@@ -48,9 +57,11 @@ export interface NvilaWeights {
   readonly projector: Weights;
 }
 
-/** Square tiles of one encoder call; pixels are made when they are needed. */
+/** Square tiles of one encoder call, asked for in order; pixels are made when they are needed. */
 export interface TileSource {
   readonly count: number;
+  /** False while tiles [start, end) are still on their way: the model yields and asks again. Default: they are there. */
+  isReady?(start: number, end: number): boolean;
   /** Values of tiles [start, end): [end − start, 3, S, S]. */
   pixels(start: number, end: number): Float32Array;
 }
@@ -169,27 +180,44 @@ export class NvilaModel {
   }
 
   *#videoRows(call: MediaInput & { kind: "video" }, tap?: StageTap): Steps<Tensor[]> {
-    const features = yield* this.encodeImages(call.tiles, null, tap); // F × [n, H]
+    const { tiles, framesPerVideo } = call;
+    const { kind, poolSizes } = this.cfg.videoEncoder;
+    const total = framesPerVideo.reduce((sum, frames) => sum + frames, 0);
+    if (total !== tiles.count || framesPerVideo.some((frames) => frames < 1)) {
+      throw new RequestError(
+        "video",
+        `expected ${framesPerVideo.join(" + ")} tiles, at least one per video, got ${tiles.count}`,
+      );
+    }
     const { start, end, sep } = this.tokens.videoEncoder;
     const around = this.#encoderRows(start, end, sep);
-    const { kind, poolSizes } = this.cfg.videoEncoder;
+    if (kind === "tsp") {
+      const tokens = this.projector.tokensOut(this.tokensPerTile);
+      for (const frames of framesPerVideo) expectWholeWindows(poolSizes, frames, tokens);
+    }
+    const videos: Tensor[] = [];
     let first = 0;
-    const videos = call.framesPerVideo.map((count) => {
-      const own = features.slice(first, first + count);
-      first += count;
-      if (count === 0 || own.length < count) {
-        throw new RequestError(
-          "video",
-          `expected ${call.framesPerVideo.join(" + ")} tiles, at least one per video, got ${features.length}`,
-        );
-      }
-      return scope(() => {
-        const frames = ops.concatRows(own.map((frame) => frame.reshape([1, ...frame.shape]))); // [F, n, H]
-        return kind === "tsp" ? encodePooledFrames(frames, poolSizes, around) : encodeFrames(frames, around);
-      });
-    });
-    if (first !== features.length) throw new RequestError("video", `expected ${first} frames, got ${features.length}`);
+    for (const frames of framesPerVideo) {
+      const from = first;
+      first += frames;
+      videos.push(yield* scopeSteps(() => this.#videoGroups(tiles, from, from + frames, around, tap)));
+    }
     return videos;
+  }
+
+  /** Frames [first, last) of one video, a few at a time, so that memory does not grow with the features of all frames: [L, H]. */
+  *#videoGroups(tiles: TileSource, first: number, last: number, around: EncoderRows, tap?: StageTap): Steps<Tensor> {
+    const { kind, poolSizes } = this.cfg.videoEncoder;
+    const window = kind === "tsp" ? framesPerGroup(poolSizes) : 1;
+    const size = window * Math.max(1, Math.floor(this.batch.tiles / window));
+    const groups: Tensor[][] = [];
+    for (let from = first; from < last; from += size) {
+      const to = Math.min(last, from + size);
+      const features = yield* scopeSteps(() => this.#encodeTiles(tiles, from, to, tap)); // [F, n, H]
+      groups.push(kind === "tsp" ? poolFrames(features, poolSizes, around) : [encodeFrames(features, around)]);
+      release(features);
+    }
+    return joinFrameGroups(groups, kind === "tsp" ? around : { ...around, sep: null });
   }
 
   #encoderRows(start: Int32Array, end: Int32Array, sep: Int32Array): EncoderRows {
@@ -220,6 +248,7 @@ export class NvilaModel {
     const out = ops.empty(this.llm.backend, "f32", [end - start, this.tokensPerTile, C]);
     for (let from = start; from < end; from += this.batch.tiles) {
       const to = Math.min(end, from + this.batch.tiles);
+      while (tiles.isReady && !tiles.isReady(from, to)) yield;
       const pixels = Tensor.from(out.backend, "f32", tiles.pixels(from, to), [to - from, 3, S, S]);
       yield* scopeSteps(() => this.#visionBatch(pixels, out.rows(from - start, to - start)));
     }
