@@ -1,0 +1,18 @@
+/** The native addon's backends for op tests: one list per instruction set that this machine runs. */
+import { CpuBackend } from "../../src/backend/cpu/cpu-backend.ts";
+import { loadBinding } from "../../src/backend/cpu/load.ts";
+import { messageOf } from "../../src/util/errors.ts";
+
+export const INSTRUCTION_SETS = ["scalar", "avx2"] as const;
+
+/** With one, two and three threads: fewer, as many and more than most test machines run at once. Or the reason why there is none. */
+export function cpuBackends(isa: (typeof INSTRUCTION_SETS)[number]): readonly CpuBackend[] | string {
+  const loaded = loadBinding();
+  const { binding } = loaded;
+  if (!binding) return loaded.reason;
+  try {
+    return [1, 2, 3].map((threads) => new CpuBackend(binding, { threads, isa }));
+  } catch (error) {
+    return messageOf(error);
+  }
+}
