@@ -62,6 +62,7 @@ class Args {
 // The addon's functions, one line per op. Defined in addon_*.cc as napi_value op_<name>(napi_env, napi_callback_info).
 #define NVILA_OPS(X) \
   X(add)             \
+  X(attention)       \
   X(linear)          \
   X(mapOpen)         \
   X(mapSize)         \

@@ -86,6 +86,12 @@ NVILA_INLINE F32 fma(F32 a, F32 b, F32 c) { return {_mm256_fmadd_ps(a.v, b.v, c.
 NVILA_INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }
 NVILA_INLINE F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.v, b.v)}; }
 NVILA_INLINE F32 sqrt(F32 a) { return {_mm256_sqrt_ps(a.v)}; }
+// Lanes of a where x < y, of b elsewhere, so also where x or y is NaN.
+NVILA_INLINE F32 where_less(F32 x, F32 y, F32 a, F32 b) {
+  return {_mm256_blendv_ps(b.v, a.v, _mm256_cmp_ps(x.v, y.v, _CMP_LT_OQ))};
+}
+// The 32 bits of every lane, 23 to the left: the low bits of a become the exponent of the result.
+NVILA_INLINE F32 bits_to_exponent(F32 a) { return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.v), 23))}; }
 // Lanes added in a fixed tree.
 NVILA_INLINE float sum_lanes(F32 a) {
   __m128 x = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
@@ -143,6 +149,12 @@ NVILA_INLINE F32 fma(F32 a, F32 b, F32 c) { return {a.v * b.v + c.v}; }
 NVILA_INLINE F32 max(F32 a, F32 b) { return {a.v > b.v ? a.v : b.v}; }
 NVILA_INLINE F32 min(F32 a, F32 b) { return {a.v < b.v ? a.v : b.v}; }
 NVILA_INLINE F32 sqrt(F32 a) { return {__builtin_sqrtf(a.v)}; }
+NVILA_INLINE F32 where_less(F32 x, F32 y, F32 a, F32 b) { return {x.v < y.v ? a.v : b.v}; }
+NVILA_INLINE F32 bits_to_exponent(F32 a) {
+  uint32_t bits;
+  std::memcpy(&bits, &a.v, sizeof bits);
+  return {bits_to_float(bits << 23)};
+}
 NVILA_INLINE float sum_lanes(F32 a) { return a.v; }
 NVILA_INLINE float max_lanes(F32 a) { return a.v; }
 NVILA_INLINE void transpose(F32 (&)[1]) {}

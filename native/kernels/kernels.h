@@ -25,6 +25,13 @@ using AddFn = Status(ThreadPool& pool, float* out, const float* a, const float* 
 // out[T, M] = x[T, C] · weight[M, C]ᵀ + bias[M] (bias.data may be null)
 using LinearFn = Status(ThreadPool& pool, float* out, const float* x, Weight weight, Weight bias, int64_t T, int64_t C, int64_t M);
 
+// out[T, H, D] = softmax(scale · q[T, H, D] · k[S, Hkv, D]ᵀ) · v[S, Hkv, D] within each segment; head h reads key head h · Hkv / H, H a
+// multiple of Hkv. segments_q and segments_k hold segments + 1 row offsets, 0 first and T or S last; null: one segment.
+// causal: query i of a segment sees keys 0 … Tk − Tq + i of it.
+using AttentionFn = Status(ThreadPool& pool, float* out, const float* q, const float* k, const float* v, const int32_t* segments_q,
+                           const int32_t* segments_k, int64_t segments, int64_t T, int64_t S, int64_t H, int64_t Hkv, int64_t D,
+                           double scale, bool causal);
+
 // For benchmarks: `rounds` rounds of independent multiply-adds on every thread; *flops: how many were done in all.
 using PeakFmaFn = Status(ThreadPool& pool, int64_t rounds, double* flops);
 
@@ -32,10 +39,11 @@ using PeakFmaFn = Status(ThreadPool& pool, int64_t rounds, double* flops);
 using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double* sum);
 
 // X(Type, name): name is the function, TypeFn its signature.
-#define NVILA_KERNELS(X) \
-  X(Add, add)            \
-  X(Linear, linear)      \
-  X(PeakFma, peak_fma)   \
+#define NVILA_KERNELS(X)  \
+  X(Add, add)             \
+  X(Linear, linear)       \
+  X(Attention, attention) \
+  X(PeakFma, peak_fma)    \
   X(ReadAll, read_all)
 
 struct Kernels {

@@ -41,6 +41,28 @@ export interface Binding {
     M: number,
   ): void;
 
+  /**
+   * out[T, H, D] from q[T, H, D], k[S, Hkv, D], v[S, Hkv, D]. offsetsQ and offsetsK hold `segments` + 1 row offsets; null: one segment.
+   * @param causal 1 or 0.
+   */
+  attention(
+    context: NativeContext,
+    out: Float32Array,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    offsetsQ: Int32Array | null,
+    offsetsK: Int32Array | null,
+    segments: number,
+    T: number,
+    S: number,
+    H: number,
+    Hkv: number,
+    D: number,
+    scale: number,
+    causal: 0 | 1,
+  ): void;
+
   /** Maps a whole file copy-on-write. @throws Error with the system's reason. */
   mapOpen(path: string): NativeFileMap;
   /** Bytes. */

@@ -80,8 +80,28 @@ export class CpuBackend implements Backend {
     notYet("rmsNorm");
   }
 
-  attention(_out: Operand, _q: Operand, _k: Operand, _v: Operand, _options: AttentionOptions): void {
-    notYet("attention");
+  attention(out: Operand, q: Operand, k: Operand, v: Operand, options: AttentionOptions): void {
+    const [T, H, D] = q.shape;
+    const [S, Hkv] = k.shape;
+    const { scale, causal, cuSeqlensQ, cuSeqlensK } = options;
+    const segments = (cuSeqlensQ ?? cuSeqlensK)?.length ?? 2;
+    this.#native.attention(
+      this.#context,
+      f32(out),
+      f32(q),
+      f32(k),
+      f32(v),
+      cuSeqlensQ,
+      cuSeqlensK,
+      segments - 1,
+      T,
+      S,
+      H,
+      Hkv,
+      D,
+      scale,
+      causal ? 1 : 0,
+    );
   }
 
   rope(_out: Operand, _x: Operand, _positions: Operand, _theta: number): void {
