@@ -20,7 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   preprocess: ["tokenizer", "core", "util"],
   models: ["nn", "checkpoint", "tensor", "backend", "preprocess", "core", "util"],
   engine: ["models", "nn", "tensor", "backend", "core", "util"],
-  io: ["quant", "checkpoint", "preprocess", "backend", "core", "util"],
+  io: ["quant", "tokenizer", "checkpoint", "preprocess", "backend", "core", "util"],
   hub: ["util"],
   api: [
     "hub",

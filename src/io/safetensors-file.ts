@@ -13,17 +13,11 @@ import {
   STORED_DTYPE,
   type StoredTensor,
 } from "../checkpoint/safetensors-header.ts";
-import type { TensorInfo, TensorSource } from "../checkpoint/weights.ts";
+import type { StoredTensors } from "../checkpoint/stored-tensors.ts";
+import type { TensorInfo } from "../checkpoint/weights.ts";
 import { arrayView, BYTES_PER_ELEMENT, type HostArray } from "../core/dtype.ts";
 import { messageOf, NvilaError, UnsupportedError, WeightsError } from "../util/errors.ts";
 import { readJsonFile } from "./json-file.ts";
-
-/** A source that also tells how its tensors are stored, those of unsupported dtypes included. */
-export interface StoredTensors extends TensorSource {
-  /** Bytes of all files. */
-  readonly sizeBytes: number;
-  stored(name: string): StoredTensor | null;
-}
 
 /** Largest piece that one system call reads. */
 const MAX_READ_BYTES = 2 ** 30;

@@ -1,0 +1,45 @@
+/** Tensors as files hold them, and the part of such a source below one prefix. */
+import type { HostArray } from "../core/dtype.ts";
+import type { StoredTensor } from "./safetensors-header.ts";
+import type { TensorInfo, TensorSource } from "./weights.ts";
+
+/** A source that also tells how its tensors are stored, those of unsupported dtypes included. */
+export interface StoredTensors extends TensorSource {
+  /** Bytes of all files. */
+  readonly sizeBytes: number;
+  stored(name: string): StoredTensor | null;
+}
+
+/** The tensors of `source` whose names begin with `prefix`, without it. `sizeBytes` counts their data only. */
+export function tensorsBelow(source: StoredTensors, prefix: string): StoredTensors {
+  return new TensorsBelow(source, prefix);
+}
+
+class TensorsBelow implements StoredTensors {
+  readonly label: string;
+  readonly names: readonly string[];
+  readonly sizeBytes: number;
+  readonly #source: StoredTensors;
+  readonly #prefix: string;
+
+  constructor(source: StoredTensors, prefix: string) {
+    this.label = `${source.label} (${prefix}*)`;
+    const full = source.names.filter((name) => name.startsWith(prefix));
+    this.names = full.map((name) => name.slice(prefix.length));
+    this.sizeBytes = full.reduce((bytes, name) => bytes + (source.stored(name)?.byteLength ?? 0), 0);
+    this.#source = source;
+    this.#prefix = prefix;
+  }
+
+  stored(name: string): StoredTensor | null {
+    return this.#source.stored(this.#prefix + name);
+  }
+
+  info(name: string): TensorInfo | null {
+    return this.#source.info(this.#prefix + name);
+  }
+
+  data(name: string): HostArray {
+    return this.#source.data(this.#prefix + name);
+  }
+}
