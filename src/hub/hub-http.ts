@@ -27,13 +27,13 @@ export interface RequestSettings {
   readonly token: string | null;
   readonly timing: HubTiming;
   readonly signal?: AbortSignal | undefined;
-  /** "own-origin": a redirect to another host is returned, not followed. Default "follow". */
-  readonly redirect?: "follow" | "own-origin";
 }
 
 export interface HubResponse {
   readonly status: number;
   readonly headers: Headers;
+  /** Headers of the last answer from the host that was asked first: it describes a file that another host then sends. */
+  readonly hubHeaders: Headers;
   /** True when the answer came from the host that was asked first. */
   readonly isOwnOrigin: boolean;
   /** The body. @throws TransientError on drops and stalls, the signal's reason on abort. */
@@ -51,6 +51,7 @@ const UNREACHABLE: readonly string[] = [
   "ENETUNREACH",
   "EHOSTUNREACH",
   "ENETDOWN",
+  "ETIMEDOUT",
   "UND_ERR_CONNECT_TIMEOUT",
 ];
 
@@ -58,15 +59,15 @@ const UNREACHABLE: readonly string[] = [
 export async function request(url: string, settings: RequestSettings): Promise<HubResponse> {
   const first = new URL(url);
   let target = first;
+  let hubHeaders = new Headers();
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const isOwnOrigin = target.origin === first.origin;
     const response = await requestOnce(target, isOwnOrigin, settings);
+    if (isOwnOrigin) hubHeaders = response.headers;
     const location = response.headers.get("location");
-    if (!REDIRECTS.includes(response.status) || location === null) return response;
-    const next = redirectTarget(location, target);
-    if (settings.redirect === "own-origin" && next.origin !== first.origin) return response;
+    if (!REDIRECTS.includes(response.status) || location === null) return { ...response, hubHeaders };
     response.discard();
-    target = next;
+    target = redirectTarget(location, target);
   }
   throw new RequestError("hub", `expected at most ${MAX_REDIRECTS} redirects from ${first.origin}, got more`);
 }
@@ -88,7 +89,11 @@ function redirectTarget(location: string, from: URL): URL {
   return next;
 }
 
-async function requestOnce(url: URL, isOwnOrigin: boolean, settings: RequestSettings): Promise<HubResponse> {
+async function requestOnce(
+  url: URL,
+  isOwnOrigin: boolean,
+  settings: RequestSettings,
+): Promise<Omit<HubResponse, "hubHeaders">> {
   const { method = "GET", token, timing, signal } = settings;
   signal?.throwIfAborted();
   const abort = new AbortController();
@@ -153,8 +158,12 @@ function classify(error: unknown, url: URL, signal: AbortSignal | undefined): un
   if (UNREACHABLE.includes(code)) {
     return new TransientError(`${url.host} cannot be reached (${code})`, { cause: error, isUnreachable: true });
   }
-  if (/CERT|SIGNATURE|SSL|TLS|ALTNAME/.test(code)) {
-    return new RequestError("hub", `the certificate of ${url.host} is not trusted (${code})`, { cause: error });
+  if (/CERT|SIGNATURE|SSL|TLS|ALTNAME|EPROTO/.test(code)) {
+    return new RequestError(
+      "hub",
+      `no trusted connection to ${url.host} (${code}). You can name your network's own certificate with NODE_EXTRA_CA_CERTS`,
+      { cause: error },
+    );
   }
   return new TransientError(`the connection to ${url.host} broke off (${code || messageOf(error)})`, { cause: error });
 }
@@ -170,10 +179,16 @@ function errorCode(error: unknown): string {
   return found;
 }
 
-/** Milliseconds of a Retry-After header: seconds or a date. Null when there is none. */
+/**
+ * Milliseconds that a busy server asks to wait: a Retry-After header (seconds or a date), else the `t` of an exhausted
+ * RateLimit header (`"api";r=0;t=55`, draft-ietf-httpapi-ratelimit-headers-09). Null when there is neither.
+ */
 export function retryAfterMs(headers: Headers, nowMs: number = Date.now()): number | null {
   const text = headers.get("retry-after")?.trim();
-  if (!text) return null;
+  if (!text) {
+    const seconds = /;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1];
+    return seconds === undefined ? null : Number(seconds) * 1000;
+  }
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
   return Number.isFinite(ms) ? Math.max(0, ms) : null;
 }
@@ -195,6 +210,9 @@ export async function pause(ms: number, signal: AbortSignal | undefined): Promis
   }
 }
 
+/** More tries do not help where there is no network. */
+const UNREACHABLE_ATTEMPTS = 3;
+
 /** Runs `work` until it succeeds, fails for good, or failed `attempts` times for a passing reason. */
 export async function withRetries<T>(
   work: () => Promise<T>,
@@ -206,7 +224,8 @@ export async function withRetries<T>(
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof TransientError) || failures >= attempts) throw error;
+      if (!(error instanceof TransientError)) throw error;
+      if (failures >= (error.isUnreachable ? Math.min(attempts, UNREACHABLE_ATTEMPTS) : attempts)) throw error;
       await pause(backoffMs(failures, error, timing), signal);
     }
   }

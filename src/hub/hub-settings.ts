@@ -15,7 +15,7 @@ export interface HubOptions {
   readonly cacheDir?: string;
   /** Default: `HF_TOKEN`, else the file `$HF_HOME/token`. `null`: send none. */
   readonly token?: string | null;
-  /** Look only into the cache. Default: `HF_HUB_OFFLINE`. */
+  /** Look only into the cache. Default: `HF_HUB_OFFLINE`, else `TRANSFORMERS_OFFLINE`. */
   readonly offline?: boolean;
 }
 
@@ -25,6 +25,8 @@ export interface HubSettings {
   readonly cacheDir: string;
   readonly token: string | null;
   readonly offline: boolean;
+  /** False (`HF_HUB_DISABLE_SYMLINKS`): snapshots hold the files themselves. */
+  readonly usesSymlinks: boolean;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -40,7 +42,8 @@ export function hubSettings(options: HubOptions = {}, env: Environment = process
     endpoint: checkEndpoint(options.endpoint ?? (filled(env.HF_ENDPOINT) || DEFAULT_ENDPOINT)),
     cacheDir: resolve(expandHome(cacheDir)),
     token: options.token === undefined ? findToken(home, env) : checkToken(options.token ?? "", "the token option"),
-    offline: options.offline ?? /^(1|on|yes|true)$/i.test(env.HF_HUB_OFFLINE ?? ""),
+    offline: options.offline ?? isOn(env.HF_HUB_OFFLINE || env.TRANSFORMERS_OFFLINE),
+    usesSymlinks: !isOn(env.HF_HUB_DISABLE_SYMLINKS),
   };
 }
 
@@ -50,7 +53,7 @@ function hubHome(env: Environment): string {
 }
 
 function findToken(home: string, env: Environment): string | null {
-  if (/^(1|on|yes|true)$/i.test(env.HF_HUB_DISABLE_IMPLICIT_TOKEN ?? "")) return null;
+  if (isOn(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return null;
   for (const name of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
     const token = checkToken(env[name] ?? "", name);
     if (token !== null) return token;
@@ -94,6 +97,10 @@ function checkEndpoint(text: string): string {
 
 function expandHome(path: string): string {
   return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
+}
+
+function isOn(value: string | undefined): boolean {
+  return /^(1|on|yes|true)$/i.test(value ?? "");
 }
 
 /** An empty variable counts as unset. */
