@@ -1,12 +1,14 @@
 /** `nvila pull`: downloads a model into the Hugging Face cache, verified and resumable. */
 import { Command } from "commander";
 import { pullModel } from "../../hub/pull-model.ts";
+import type { PullProgress } from "../../hub/pull-progress.ts";
 import { formatBar, formatBytes, formatMs } from "../format.ts";
-import { withInterrupt } from "../interrupt.ts";
+import { isInterrupt, withInterrupt } from "../interrupt.ts";
 import { ProgressLine } from "../progress-line.ts";
+import { TransferRate } from "../transfer-rate.ts";
 
 interface PullOptions {
-  readonly revision: string;
+  readonly revision?: string;
   readonly json?: boolean;
   readonly offline?: boolean;
 }
@@ -14,8 +16,10 @@ interface PullOptions {
 const EXAMPLES = `
 Examples:
   nvila pull Efficient-Large-Model/NVILA-Lite-2B
-  HF_TOKEN=hf_… nvila pull org/gated-model --revision v1.0
+  nvila pull org/name@v1.0
+  HF_TOKEN=hf_… nvila pull org/gated-model --revision refs/pr/1
   HF_ENDPOINT=https://mirror.example nvila pull org/name
+  nvila pull org/name --offline --json | jq -r .snapshotDir
 
 Files go to the Hugging Face cache (HF_HOME, default ~/.cache/huggingface), where Python tools find them too. An
 interrupted download goes on where it stopped; every file is checked against the hub's hash before it counts.`;
@@ -23,8 +27,8 @@ interrupted download goes on where it stopped; every file is checked against the
 export function pullCommand(): Command {
   return new Command("pull")
     .description("download a model from the hub, verified and resumable")
-    .argument("<hub-id>", "org/name")
-    .option("--revision <name>", "branch, tag or commit", "main")
+    .argument("<hub-id>", "org/name or org/name@revision")
+    .option("--revision <name>", "branch, tag or commit (default: main)")
     .option("--offline", "only look into the cache")
     .option("--json", "print one JSON object: snapshotDir, commit, files")
     .addHelpText("after", EXAMPLES)
@@ -33,23 +37,50 @@ export function pullCommand(): Command {
 
 async function pull(hubId: string, options: PullOptions, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
+  const rate = new TransferRate();
   const startMs = performance.now();
-  let firstBytes: number | null = null;
-  const result = await pullModel(hubId, {
-    revision: options.revision,
-    signal,
-    ...(options.offline ? { offline: true } : {}),
-    onProgress: ({ bytesDone, bytesTotal, filesDone, filesTotal }) => {
-      firstBytes ??= bytesDone;
-      const seconds = (performance.now() - startMs) / 1000;
-      const rate = (bytesDone - firstBytes) / Math.max(seconds, 1e-3);
-      const left = rate > 0 ? `, ${formatMs(((bytesTotal - bytesDone) / rate) * 1000)} left` : "";
-      const share = bytesTotal > 0 ? bytesDone / bytesTotal : 0;
-      line.show(
-        `${formatBar(share)} ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}, ${filesDone}/${filesTotal} files, ${formatBytes(rate)}/s${left}`,
-      );
-    },
-  }).finally(() => line.clear());
-  if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else process.stdout.write(`${result.snapshotDir}\n`);
+  let last: PullProgress | null = null;
+  const say = (message: string): void => {
+    line.clear();
+    process.stderr.write(`nvila: ${message}\n`);
+  };
+  try {
+    const result = await pullModel(hubId, {
+      revision: options.revision,
+      signal,
+      ...(options.offline ? { offline: true } : {}),
+      onProgress: (progress) => {
+        last = progress;
+        line.show(describe(progress, rate.update(progress.bytesReceived)));
+      },
+      onWarning: (message) => say(`warning: ${message}`),
+    });
+    if (last !== null) say(summary(last, performance.now() - startMs));
+    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${result.snapshotDir}\n`);
+  } catch (error) {
+    if (isInterrupt(error)) say("stopped. The same command goes on where it stopped");
+    throw error;
+  } finally {
+    line.clear();
+  }
+}
+
+/** One line for the terminal. */
+function describe(progress: PullProgress, bytesPerSecond: number): string {
+  const { bytesDone, bytesTotal, bytesReused, filesDone, filesTotal } = progress;
+  const share = bytesTotal > 0 ? bytesDone / bytesTotal : 1;
+  const speed = `${formatBytes(Math.round(bytesPerSecond))}/s`;
+  const left = bytesPerSecond > 0 ? `, ${formatMs(((bytesTotal - bytesDone) / bytesPerSecond) * 1000)} left` : "";
+  const before = bytesReused > 0 ? ` (${formatBytes(bytesReused)} were there)` : "";
+  return `${formatBar(share)} ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}${before}, ${filesDone}/${filesTotal} files, ${speed}${left}`;
+}
+
+function summary({ bytesTotal, bytesReceived, bytesReused, filesTotal }: PullProgress, ms: number): string {
+  const parts = [`${filesTotal} files, ${formatBytes(bytesTotal)}`];
+  if (bytesReused > 0) parts.push(`${formatBytes(bytesReused)} were there`);
+  if (bytesReceived > 0) {
+    const speed = formatBytes(Math.round(bytesReceived / Math.max(ms / 1000, 1e-3)));
+    parts.push(`${formatBytes(bytesReceived)} downloaded in ${formatMs(ms)} (${speed}/s)`);
+  }
+  return parts.join("; ");
 }
