@@ -1,0 +1,524 @@
+/** Downloads against a hub that misbehaves: what is retried, what is resumed, and that nothing wrong is ever kept. */
+import { createHash } from "node:crypto";
+import { mkdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { PullProgress } from "../../src/hub/pull-progress.ts";
+import { bytesOf, type Fault, type Seen, tagOf } from "./fake-hub.ts";
+import { Bench, COMMIT, CONFIG, FAST, KIB, REPO, REPO_ID, WANTED, WEIGHTS } from "./model-repo.ts";
+
+let bench: Bench;
+beforeEach(async () => {
+  bench = await Bench.open();
+});
+afterEach(() => bench.close());
+
+const SIZE = WEIGHTS.content.length;
+const isWeights = (seen: Seen): boolean => seen.path.endsWith(`/content/${tagOf(WEIGHTS)}`);
+const isConfig = (seen: Seen): boolean => seen.path.includes("resolve-cache") && seen.path.endsWith(tagOf(CONFIG));
+
+/** Faults for the first answers about the weights, one after the other; then all is well. */
+function weightFaults(...faults: (Fault | null)[]): void {
+  bench.hub.fault = (seen, before) => (isWeights(seen) ? (faults[before] ?? null) : null);
+}
+
+function requests(): Seen[] {
+  return bench.hub.seen.filter(isWeights);
+}
+
+const partial = (): string => join(bench.modelDir, "blobs", `${tagOf(WEIGHTS)}.incomplete`);
+
+async function putPartial(content: Buffer): Promise<void> {
+  await mkdir(dirname(partial()), { recursive: true });
+  await writeFile(partial(), content);
+}
+
+/** Nothing of the weights is visible where a reader would look. */
+async function expectNothingVisible(): Promise<void> {
+  expect(await bench.listed("refs")).toEqual([]);
+  expect(await bench.listed("blobs")).not.toContain(tagOf(WEIGHTS));
+  expect(await bench.listed(`snapshots/${COMMIT}`)).not.toContain(WEIGHTS.path);
+}
+
+describe("a connection that breaks", () => {
+  it("is resumed where it broke, without a byte twice", async () => {
+    weightFaults({ kind: "drop", after: 200 * KIB }, { kind: "drop", after: 100 * KIB });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().map((one) => one.range)).toEqual([null, `bytes=${200 * KIB}-`, `bytes=${300 * KIB}-`]);
+    expect(bench.hub.fileBytes(WEIGHTS)).toBe(SIZE);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it("may break as often as it likes while it gets on", async () => {
+    bench.hub.fault = (seen) => (isWeights(seen) ? { kind: "drop", after: 64 * KIB } : null);
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().length).toBe(Math.ceil(SIZE / (64 * KIB)));
+    expect(bench.hub.fileBytes(WEIGHTS)).toBe(SIZE);
+  });
+
+  it("is given up when it does not get on; the part is kept and used by the next call", async () => {
+    bench.hub.fault = (seen, before) =>
+      isWeights(seen) ? { kind: "drop", after: before === 0 ? 300 * KIB : 0 } : null;
+    await expect(bench.pull()).rejects.toThrow(
+      /llm\/model.safetensors of test-org\/tiny-model did not come: .* after 3 tries without progress\. What was downloaded is kept/,
+    );
+    await expectNothingVisible();
+    expect((await stat(partial())).size).toBe(300 * KIB);
+    expect((await readFile(partial())).equals(WEIGHTS.content.subarray(0, 300 * KIB))).toBe(true);
+
+    const before = bench.hub.fileBytes(WEIGHTS);
+    bench.hub.fault = () => null;
+    const steps: PullProgress[] = [];
+    expect(await bench.differing(await bench.pull({ onProgress: (step) => steps.push(step) }))).toEqual([]);
+    expect(bench.hub.fileBytes(WEIGHTS) - before).toBe(SIZE - 300 * KIB);
+    expect(steps.at(-1)?.bytesReused).toBeGreaterThanOrEqual(300 * KIB);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it("that falls silent is broken off and resumed", async () => {
+    weightFaults({ kind: "stall", after: 128 * KIB });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().map((one) => one.range)).toEqual([null, `bytes=${128 * KIB}-`]);
+  });
+
+  it("that never answers is given up", async () => {
+    bench.hub.fault = (seen) => (seen.path.includes("/revision/") ? { kind: "mute" } : null);
+    await expect(bench.pull({ timing: { ...FAST, headersMs: 60 } })).rejects.toThrow("did not answer for 0.06 s");
+  });
+
+  it("is resumed within the listing's answer too", async () => {
+    bench.hub.fault = (seen, before) =>
+      seen.path.includes("/tree/") && before === 0
+        ? { kind: "json", text: "[", headers: { "content-length": "500" } }
+        : null;
+    expect((await bench.pull()).files).toEqual(WANTED);
+  });
+});
+
+describe("what an earlier run left", () => {
+  it("is used to the byte", async () => {
+    await putPartial(WEIGHTS.content.subarray(0, 123_457));
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().map((one) => one.range)).toEqual(["bytes=123457-"]);
+    expect(bench.hub.fileBytes(WEIGHTS)).toBe(SIZE - 123_457);
+  });
+
+  it("needs no request when it is whole", async () => {
+    await putPartial(WEIGHTS.content);
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests()).toEqual([]);
+  });
+
+  it.each([
+    ["wrong", () => bytesOf(50_000, 9)],
+    ["whole but wrong", () => bytesOf(SIZE, 9)],
+    ["longer than the file", () => Buffer.concat([WEIGHTS.content, Buffer.from("x")])],
+    ["empty", () => Buffer.alloc(0)],
+  ])("is fetched anew when it is %s", async (_, content) => {
+    await putPartial(content());
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it("with a wrong start costs none of the tries for wrong content", async () => {
+    await putPartial(bytesOf(50_000, 9));
+    weightFaults(null, { kind: "corrupt" }, { kind: "corrupt" });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+  });
+});
+
+describe("ranges", () => {
+  it("that are ignored make the file start again", async () => {
+    weightFaults({ kind: "drop", after: 200 * KIB }, { kind: "ignore-range" });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(bench.hub.fileBytes(WEIGHTS)).toBe(200 * KIB + SIZE);
+  });
+
+  it("that are ignored on a line that always breaks do not go round for ever", async () => {
+    bench.hub.fault = (seen) =>
+      isWeights(seen) ? { kind: "ignore-range", next: { kind: "drop", after: 300 * KIB } } : null;
+    await expect(bench.pull()).rejects.toThrow("gave up after 3 tries without progress");
+    expect(requests().length).toBe(3);
+  });
+
+  it.each([-7, 7])("that are answered with another part (%d bytes off) make the file start again", async (shift) => {
+    weightFaults({ kind: "drop", after: 200 * KIB }, { kind: "wrong-range", shift });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().map((one) => one.range)).toEqual([null, `bytes=${200 * KIB}-`, null]);
+  });
+
+  it("of a file of another size are refused", async () => {
+    bench.hub.fault = (seen, before) =>
+      isWeights(seen)
+        ? before === 0
+          ? { kind: "drop", after: 9000 }
+          : { kind: "wrong-range", shift: 0, total: 5 }
+        : null;
+    const model = await bench.pull();
+    expect(await bench.differing(model)).toEqual([]);
+    expect(requests().map((one) => one.range)).toEqual([null, "bytes=9000-", null]);
+  });
+
+  it("that cannot be satisfied (416) make the file start again", async () => {
+    weightFaults({ kind: "drop", after: 200 * KIB }, { kind: "status", status: 416 });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().map((one) => one.range)).toEqual([null, `bytes=${200 * KIB}-`, null]);
+  });
+
+  it("name the content tag of the server that sent the first part, and never a weak one", async () => {
+    weightFaults({ kind: "drop", after: 200 * KIB });
+    await bench.pull();
+    expect(requests()[1].ifRange).toBe(`"${tagOf(WEIGHTS)}"`);
+  });
+
+  it.each([null, () => 'W/"weak"'])("name no content tag that is weak or absent", async (storageTag) => {
+    bench.hub.storageTag = storageTag;
+    weightFaults({ kind: "drop", after: 200 * KIB });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests()[1].ifRange).toBe(null);
+    expect(bench.hub.fileBytes(WEIGHTS)).toBe(SIZE);
+  });
+
+  it("name no content tag any more once storages with different tags made the file start again", async () => {
+    let count = 0;
+    bench.hub.storageTag = () => `"node-${count++}"`;
+    weightFaults({ kind: "drop", after: 200 * KIB }, { kind: "drop", after: 300 * KIB });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().map((one) => [one.range, one.ifRange !== null])).toEqual([
+      [null, false],
+      [`bytes=${200 * KIB}-`, true],
+      [`bytes=${300 * KIB}-`, false],
+    ]);
+  });
+});
+
+describe("wrong content", () => {
+  it("is fetched again", async () => {
+    weightFaults({ kind: "corrupt" });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(bench.hub.fileBytes(WEIGHTS)).toBe(2 * SIZE);
+  });
+
+  it("that stays wrong is an error that names the hash, and nothing is kept", async () => {
+    bench.hub.fault = (seen) => (isWeights(seen) ? { kind: "corrupt" } : null);
+    await expect(bench.pull()).rejects.toThrow(
+      new RegExp(
+        `expected ${SIZE} bytes with the sha256 ${tagOf(WEIGHTS)} as .*, got the sha256 [0-9a-f]{64}, 3 times`,
+      ),
+    );
+    expect(requests().length).toBe(3);
+    await expectNothingVisible();
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it("of a small file is caught by its git hash", async () => {
+    bench.hub.fault = (seen) => (isConfig(seen) ? { kind: "corrupt" } : null);
+    await expect(bench.pull()).rejects.toThrow(
+      `${CONFIG.content.length} bytes with the git hash ${tagOf(CONFIG)} as config.json`,
+    );
+    expect(await bench.listed("blobs")).not.toContain(tagOf(CONFIG));
+  });
+
+  it("of a resumed file is caught, whichever part was wrong", async () => {
+    weightFaults({ kind: "drop", after: 200 * KIB }, { kind: "corrupt" });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().map((one) => one.range)).toEqual([null, `bytes=${200 * KIB}-`, null]);
+  });
+
+  it("too long is cut off at once, announced or not", async () => {
+    const long = Buffer.concat([WEIGHTS.content, Buffer.alloc(16 << 20)]);
+    weightFaults({ kind: "body", content: long }, { kind: "body", content: long, announced: long.length });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests()[1].sentBytes).toBeLessThan(long.length);
+  });
+
+  it("too short is asked for again from its end", async () => {
+    weightFaults({ kind: "body", content: WEIGHTS.content.subarray(0, 1000) });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().map((one) => one.range)).toEqual([null, "bytes=1000-"]);
+  });
+
+  it("of another length than announced is refused at once", async () => {
+    bench.hub.fault = (seen) =>
+      isWeights(seen) ? { kind: "body", content: WEIGHTS.content.subarray(0, 1000), announced: 1000 } : null;
+    await expect(bench.pull()).rejects.toThrow(/got 1000 bytes, 3 times/);
+  });
+
+  it("is refused before a byte of it when the hub's own headers contradict the listing", async () => {
+    const isResolve = (seen: Seen): boolean => seen.path.endsWith(`/resolve/${COMMIT}/${WEIGHTS.path}`);
+    const sha = createHash("sha256").update("other").digest("hex");
+    for (const [name, value, text] of [
+      [
+        "x-linked-etag",
+        `"${sha}"`,
+        `expected content tag ${tagOf(WEIGHTS)} for llm/model.safetensors of .* got ${sha}`,
+      ],
+      ["x-linked-size", "5", `expected size ${SIZE} for llm/model.safetensors of .* got 5`],
+      ["x-repo-commit", "b".repeat(40), `expected commit ${COMMIT} for .* got bbbb`],
+      ["x-linked-etag", '"../../evil"', "refused a content tag that the server sent"],
+    ]) {
+      bench.hub.fault = (seen) =>
+        isResolve(seen)
+          ? {
+              kind: "status",
+              status: 302,
+              headers: { location: `${bench.hub.storageOrigin}/content/${tagOf(WEIGHTS)}`, [name]: value },
+            }
+          : null;
+      await expect(bench.pull()).rejects.toThrow(new RegExp(text));
+      await expectNothingVisible();
+    }
+  });
+});
+
+describe("a busy server", () => {
+  it("is asked again after the time it names", async () => {
+    bench.hub.fault = (seen, before) => {
+      if (before > 0) return null;
+      if (seen.path.includes("/revision/")) return { kind: "status", status: 429, headers: { "retry-after": "1" } };
+      if (seen.path.includes("/tree/")) return { kind: "status", status: 429, headers: { ratelimit: '"api";r=0;t=9' } };
+      return isWeights(seen) ? { kind: "status", status: 503 } : null;
+    };
+    const start = performance.now();
+    expect((await bench.pull()).files).toEqual(WANTED);
+    expect(performance.now() - start).toBeGreaterThan(2 * FAST.maxRetryAfterMs - 5);
+  });
+
+  it.each([429, 500, 502, 503, 504, 408])("that stays busy (%d) is an error", async (status) => {
+    bench.hub.fault = (seen) => (seen.path.includes("/revision/") ? { kind: "status", status } : null);
+    await expect(bench.pull()).rejects.toThrow(new RegExp(`${status}.*cache has no copy`));
+    expect(bench.hub.seen.length).toBe(FAST.attempts);
+    bench.hub.fault = (seen) => (isWeights(seen) ? { kind: "status", status } : null);
+    await expect(bench.pull()).rejects.toThrow(new RegExp(`did not come: .*${status}`));
+  });
+
+  it("may hand out a link that ran out: the next one is asked for", async () => {
+    weightFaults({ kind: "status", status: 403 });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+  });
+});
+
+describe("redirects", () => {
+  it("in a circle are an error", async () => {
+    bench.hub.fault = (seen) => (seen.path.includes("/revision/") ? { kind: "redirect", to: seen.path } : null);
+    await expect(bench.pull()).rejects.toThrow("expected at most 8 redirects");
+    bench.hub.fault = (seen) => (isWeights(seen) ? { kind: "redirect", to: seen.path } : null);
+    await expect(bench.pull()).rejects.toThrow("expected at most 8 redirects");
+  });
+
+  it.each(["ftp://127.0.0.1/x", "file:///etc/passwd", "http://"])("to %s are an error", async (to) => {
+    bench.hub.fault = (seen) => (seen.path.includes("/revision/") ? { kind: "redirect", to } : null);
+    await expect(bench.pull()).rejects.toThrow(/redirect/);
+  });
+
+  it("to a renamed model are followed with the token", async () => {
+    bench.hub.add("test-org/new-name", REPO);
+    bench.hub.fault = (seen) =>
+      seen.path.includes("tiny-model") ? { kind: "redirect", to: seen.path.replace("tiny-model", "new-name") } : null;
+    expect(await bench.differing(await bench.pull({ token: "hf_secret" }))).toEqual([]);
+    expect(bench.hub.seen.filter((one) => one.server === "hub").every((one) => one.authorization !== null)).toBe(true);
+  });
+});
+
+describe("refusals", () => {
+  const answer = (status: number, code?: string, text?: string): void => {
+    bench.hub.fault = () => ({
+      kind: "status",
+      status,
+      headers: { ...(code ? { "x-error-code": code } : {}), ...(text ? { "x-error-message": text } : {}) },
+    });
+  };
+
+  it.each([
+    [401, undefined, null, /does not exist, or is private or gated and needs a login \(401\).*set HF_TOKEN/],
+    [401, "RepoNotFound", "hf_x", /access token was not accepted .*settings\/tokens/],
+    [
+      403,
+      "GatedRepo",
+      "hf_x",
+      /tiny-model is gated \(403\)\. You can accept its licence at http.*\/test-org\/tiny-model and set HF_TOKEN/,
+    ],
+    [401, "GatedRepo", null, /tiny-model is gated \(401\)/],
+    [403, undefined, "hf_x", /refuses access to test-org\/tiny-model \(403\)/],
+    [404, "RepoNotFound", null, /has no model test-org\/tiny-model/],
+    [404, "RevisionNotFound", null, /has no revision "main"/],
+    [404, undefined, null, /has no model test-org\/tiny-model with a revision "main"/],
+    [410, undefined, null, /expected the listing of .* got status 410/],
+  ])("%d %s is told at once, with what to do", async (status, code, token, text) => {
+    answer(status, code);
+    await expect(bench.pull({ token })).rejects.toThrow(text);
+    expect(bench.hub.seen.length).toBe(1);
+    expect(await bench.listed()).toEqual([]);
+  });
+
+  it("show the server's words, cut and without control characters", async () => {
+    answer(403, undefined, `no\tway ${"x".repeat(400)}`);
+    await expect(bench.pull()).rejects.toThrow(/\(403: noway x{194}…\)/);
+  });
+
+  it("of one file name the file", async () => {
+    const isResolve = (seen: Seen): boolean => seen.path.endsWith(`/resolve/${COMMIT}/${WEIGHTS.path}`);
+    bench.hub.fault = (seen) =>
+      isResolve(seen) ? { kind: "status", status: 404, headers: { "x-error-code": "EntryNotFound" } } : null;
+    await expect(bench.pull()).rejects.toThrow(`@${COMMIT} has no file "llm/model.safetensors" (404)`);
+    bench.hub.fault = (seen) =>
+      isResolve(seen) ? { kind: "status", status: 403, headers: { "x-error-code": "GatedRepo" } } : null;
+    await expect(bench.pull()).rejects.toThrow("tiny-model is gated (403)");
+    await expectNothingVisible();
+  });
+
+  it("never show the token", async () => {
+    for (const status of [400, 401, 403, 404]) {
+      answer(status);
+      await expect(bench.pull({ token: "hf_secret" })).rejects.not.toThrow("hf_secret");
+    }
+  });
+});
+
+describe("a hostile listing", () => {
+  const listing = (text: string): void => {
+    bench.hub.fault = (seen) => (seen.path.includes("/tree/") ? { kind: "json", text } : null);
+  };
+  const entry = (path: unknown, more: object = {}): object => ({
+    type: "file",
+    path,
+    size: 3,
+    oid: "a".repeat(40),
+    ...more,
+  });
+
+  it.each([
+    "../x.json",
+    "a/../../x.json",
+    "/etc/x.json",
+    "C:/x.json",
+    "C:x.json",
+    "a\\..\\x.json",
+    "a//x.json",
+    "./x.json",
+    "a/./x.json",
+    "x\u0000.json",
+    "a\n.json",
+    "dir./x.json",
+    "dir /x.json",
+    `${"d/".repeat(600)}x.json`,
+  ])("with the name %j is refused and leaves nothing", async (path) => {
+    listing(JSON.stringify([entry(path), entry("model.safetensors")]));
+    await expect(bench.pull()).rejects.toThrow("refused a file name that the server sent");
+    expect(await bench.listed()).toEqual([]);
+  });
+
+  it("may hold odd names that nobody wants", async () => {
+    const files = [...REPO.files, { path: "what?\\a:picture*.png", content: Buffer.from("x"), isLarge: false }];
+    files.push({ path: "..\\x.json", content: Buffer.from("x"), isLarge: false }); // hidden, by its first letter
+    bench.hub.add(REPO_ID, { commit: COMMIT, files });
+    expect((await bench.pull()).files).toEqual(WANTED);
+  });
+
+  it.each([
+    ["no list", '{"a":1}', "expected a list of files"],
+    ["null", "null", "expected a list of files"],
+    ["no JSON", "<html>", "expected JSON from 127.0.0.1"],
+    ["an entry of null", "[null]", "expected path, size and hash"],
+    ["no size", JSON.stringify([entry("a.safetensors", { size: null })]), "expected path, size and hash"],
+    ["a negative size", JSON.stringify([entry("a.safetensors", { size: -1 })]), "expected path, size and hash"],
+    ["a huge size", JSON.stringify([entry("a.safetensors", { size: 1e300 })]), "expected path, size and hash"],
+    ["an evil hash", JSON.stringify([entry("a.safetensors", { oid: "../../x" })]), "expected path, size and hash"],
+    [
+      "an evil sha256",
+      JSON.stringify([entry("a.safetensors", { lfs: { oid: "../x", size: 1 } })]),
+      "expected path, size",
+    ],
+    ["no sha256", JSON.stringify([entry("a.safetensors", { lfs: { size: 1 } })]), "expected path, size and hash"],
+    ["a path that is no text", JSON.stringify([entry(5)]), "expected path, size and hash"],
+    ["a file twice", JSON.stringify([entry("a.safetensors"), entry("a.safetensors")]), '"a.safetensors" twice'],
+    ["no files", "[]", "expected weights as *.safetensors in test-org/tiny-model, got none"],
+  ])("with %s is refused", async (_, text, message) => {
+    listing(text);
+    await expect(bench.pull()).rejects.toThrow(message);
+    expect(await bench.listed()).toEqual([]);
+  });
+
+  it("without end is refused", async () => {
+    let page = 0;
+    bench.hub.fault = (seen) =>
+      seen.path.includes("/tree/")
+        ? { kind: "json", text: "[]", headers: { link: `<?cursor=${page++}>; rel="next"` } }
+        : null;
+    await expect(bench.pull()).rejects.toThrow("expected the listing of test-org/tiny-model to end, got page 101");
+    page = 0;
+    bench.hub.fault = (seen) =>
+      seen.path.includes("/tree/") ? { kind: "json", text: "[]", headers: { link: '<?cursor=1>; rel="next"' } } : null;
+    await expect(bench.pull()).rejects.toThrow("to end, got page 3");
+  });
+
+  it("of too many bytes is refused before it is read", async () => {
+    listing(`[${" ".repeat(33 << 20)}]`);
+    await expect(bench.pull()).rejects.toThrow(/expected at most \d+ bytes as answer/);
+  });
+
+  it("larger than the disk is refused before anything is downloaded", async () => {
+    const lfs = { oid: "b".repeat(64), size: 2 ** 52 };
+    listing(JSON.stringify([entry("a.safetensors", { lfs })]));
+    await expect(bench.pull()).rejects.toThrow(/expected 4194304.00 GiB of free space for .* got .* set HF_HOME/);
+    expect(await bench.listed()).toEqual([]);
+  });
+
+  it.each(["", "5f0b", "../../x", null, 5])("with the commit %j is refused", async (sha) => {
+    bench.hub.fault = (seen) =>
+      seen.path.includes("/revision/") ? { kind: "json", text: JSON.stringify({ sha }) } : null;
+    await expect(bench.pull()).rejects.toThrow('expected a commit as "sha"');
+  });
+});
+
+describe("an aborted download", () => {
+  it("stops at once, keeps what came, and is resumed", async () => {
+    weightFaults({ kind: "stall", after: 256 * KIB });
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const running = bench.pull({
+      signal: stop.signal,
+      timing: { ...FAST, stallMs: 10_000 },
+      onProgress: ({ bytesReceived }) => {
+        if (bytesReceived >= 256 * KIB) setTimeout(() => stop.abort(reason), 30);
+      },
+    });
+    const start = performance.now();
+    await expect(running).rejects.toBe(reason);
+    expect(performance.now() - start).toBeLessThan(2000);
+    await expectNothingVisible();
+    expect((await stat(partial())).size).toBe(256 * KIB);
+    expect(await bench.listed("../.locks")).toEqual([]);
+
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(bench.hub.fileBytes(WEIGHTS)).toBe(SIZE);
+  });
+
+  it("may be aborted before it begins, and while it waits for another try", async () => {
+    await expect(bench.pull({ signal: AbortSignal.abort(new Error("never")) })).rejects.toThrow("never");
+    expect(bench.hub.seen).toEqual([]);
+    bench.hub.fault = () => ({ kind: "status", status: 503 });
+    const signal = AbortSignal.timeout(50);
+    const timing = { ...FAST, baseDelayMs: 60_000, maxDelayMs: 60_000 };
+    await expect(bench.pull({ signal, timing })).rejects.toThrow("aborted due to timeout");
+  });
+
+  it("of which one file fails stops the others", async () => {
+    bench.hub.fault = (seen) => {
+      if (isConfig(seen)) return { kind: "status", status: 404, headers: { "x-error-code": "EntryNotFound" } };
+      return isWeights(seen) ? { kind: "slow", chunk: 1024, everyMs: 5 } : null;
+    };
+    const start = performance.now();
+    await expect(bench.pull({ parallelFiles: 8 })).rejects.toThrow('has no file "config.json"');
+    expect(performance.now() - start).toBeLessThan(2000);
+    expect(bench.hub.fileBytes(WEIGHTS)).toBeLessThan(SIZE);
+    expect(await bench.listed("../.locks")).toEqual([]);
+  });
+
+  it("goes on from a part that was cut", async () => {
+    weightFaults({ kind: "stall", after: 256 * KIB });
+    await expect(bench.pull({ timing: { ...FAST, attempts: 1 } })).rejects.toThrow("sent nothing");
+    await truncate(partial(), 100);
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+  });
+});
