@@ -1,13 +1,21 @@
 /** Tensors as files hold them, and the part of such a source below one prefix. */
 import type { HostArray } from "../core/dtype.ts";
-import type { StoredTensor } from "./safetensors-header.ts";
+import type { Shape } from "../core/shape.ts";
 import type { TensorInfo, TensorSource } from "./weights.ts";
+
+/** How a tensor, or a matrix in packed parts, is stored. */
+export interface StoredInfo {
+  /** As the file calls it: "F32", "BF16", "I64", …; "INT4" and "INT8" for packed matrices. */
+  readonly storedDType: string;
+  readonly shape: Shape;
+  readonly byteLength: number;
+}
 
 /** A source that also tells how its tensors are stored, those of unsupported dtypes included. */
 export interface StoredTensors extends TensorSource {
   /** Bytes of all files. */
   readonly sizeBytes: number;
-  stored(name: string): StoredTensor | null;
+  stored(name: string): StoredInfo | null;
 }
 
 /** The tensors of `source` whose names begin with `prefix`, without it. `sizeBytes` counts their data only. */
@@ -31,7 +39,7 @@ class TensorsBelow implements StoredTensors {
     this.#prefix = prefix;
   }
 
-  stored(name: string): StoredTensor | null {
+  stored(name: string): StoredInfo | null {
     return this.#source.stored(this.#prefix + name);
   }
 

@@ -2,7 +2,7 @@
  * The canonical form of a quantised matrix [M, C] = [out, in]: what every file format is read into and what every backend packs
  * from. Pure data and its meaning; knows no file format, no kernel layout, no rounding rule.
  *
- * int8: w[m, c] = codes[m, c] · scales[m]; symmetric, one scale per output channel, codes −127 … 127.
+ * int8: w[m, c] = codes[m, c] · scales[m]; symmetric, one scale per output channel. Codes −127 … 127; a file may hold −128.
  * int4: w[m, c] = (code[m, c] − zeros[m, g]) · scales[m, g] with g = ⌊c / groupSize⌋; codes and zeros 0 … 15.
  *
  * Products are f32: one rounding.

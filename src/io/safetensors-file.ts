@@ -13,7 +13,7 @@ import {
   STORED_DTYPE,
   type StoredTensor,
 } from "../checkpoint/safetensors-header.ts";
-import type { StoredTensors } from "../checkpoint/stored-tensors.ts";
+import type { StoredInfo, StoredTensors } from "../checkpoint/stored-tensors.ts";
 import type { TensorInfo } from "../checkpoint/weights.ts";
 import { arrayView, BYTES_PER_ELEMENT, type HostArray } from "../core/dtype.ts";
 import { messageOf, NvilaError, UnsupportedError, WeightsError } from "../util/errors.ts";
@@ -36,7 +36,7 @@ export interface OpenOptions {
  *
  * @throws WeightsError when there is no such file, or it is damaged.
  */
-export function openSafetensors(path: string, options: OpenOptions = {}): StoredTensors {
+export function openSafetensors(path: string, options: OpenOptions = {}): SafetensorsTensors {
   const sizeBytes = fileSize(path);
   const readRange = (options.isMapped !== false && mapped(path, sizeBytes)) || reader(path);
   const start = new Uint8Array(readRange(0, Math.min(LENGTH_BYTES, sizeBytes)));
@@ -45,7 +45,12 @@ export function openSafetensors(path: string, options: OpenOptions = {}): Stored
   return new SafetensorsFile(path, sizeBytes, header, readRange);
 }
 
-class SafetensorsFile implements StoredTensors {
+/** The tensors of one file, with their places in it. */
+export interface SafetensorsTensors extends StoredTensors {
+  stored(name: string): StoredTensor | null;
+}
+
+class SafetensorsFile implements SafetensorsTensors {
   readonly label: string;
   readonly sizeBytes: number;
   readonly names: readonly string[];
@@ -133,7 +138,7 @@ class ShardedTensors implements StoredTensors {
     this.#sources = sources;
   }
 
-  stored(name: string): StoredTensor | null {
+  stored(name: string): StoredInfo | null {
     return this.#sources.get(name)?.stored(name) ?? null;
   }
 
