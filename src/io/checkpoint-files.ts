@@ -1,8 +1,8 @@
 /**
  * Opens a checkpoint folder: finds its layout, reads its configuration, opens its weights. Three layouts come out in one form, that of
- * the native one. Reads no values of the configuration (models/nvila/config.ts) and no tensor.
+ * the native one; weights that are stored quantised look like any other. Reads no values of the configuration (models/nvila/config.ts) and no tensor.
  */
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
 import {
   type CheckpointLayout,
@@ -17,8 +17,10 @@ import { elementCount } from "../core/shape.ts";
 import type { TokenizerFiles } from "../tokenizer/tokenizer-files.ts";
 import { ConfigError, UnsupportedError, WeightsError } from "../util/errors.ts";
 import { readJsonFile } from "./json-file.ts";
+import { unpackedPart } from "./quantized-part.ts";
 import { openTensorFile } from "./safetensors-file.ts";
 import { findTokenizerFiles } from "./tokenizer-folder.ts";
+import { openStateDict } from "./torch-file.ts";
 
 /** The parts of a model. */
 export type Part = "llm" | "vision" | "projector";
@@ -46,17 +48,24 @@ const PART_FOLDER = { llm: "llm", vision: "vision_tower", projector: "mm_project
 const WEIGHT_FILES = ["model.safetensors", "model.safetensors.index.json"];
 const PICKLES = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
 
+export interface OpenCheckpointOptions {
+  /** Told what a user should know: quantised layers that no kernel reads and that are kept larger. */
+  readonly onWarning?: (message: string) => void;
+}
+
 /**
  * @param path Folder of a checkpoint, or one that holds it as `model`.
  * @throws ConfigError when files are missing or damaged, or it is no NVILA model; UnsupportedError for relatives of NVILA;
  * WeightsError when weight files are missing or damaged.
  */
-export async function openCheckpoint(path: string): Promise<CheckpointFiles> {
+export async function openCheckpoint(path: string, options: OpenCheckpointOptions = {}): Promise<CheckpointFiles> {
   const root = findRoot(path);
   const configPath = join(root, "config.json");
   const config = readJsonFile(configPath);
   const layout = layoutOf(config, configPath);
-  const parts = layout === "hf" ? openFlat(root, config, configPath) : openFolders(root, config, configPath);
+  const onWarning = options.onWarning ?? (() => {});
+  const openParts = layout === "hf" ? openFlat : openFolders;
+  const parts = openParts(root, config, configPath, onWarning);
   return new OpenCheckpoint(path, root, layout, parts);
 }
 
@@ -113,20 +122,20 @@ function findRoot(path: string): string {
   throw new ConfigError("checkpoint", `expected config.json in ${path} or its folder model, got neither`);
 }
 
-function openFolders(root: string, config: unknown, label: string): OpenParts {
+type OnWarning = (message: string) => void;
+
+function openFolders(root: string, config: unknown, label: string, onWarning: OnWarning): OpenParts {
   const folder = (part: Part): string => partFolder(root, config, part, label);
   const folders = { llm: folder("llm"), vision: folder("vision"), projector: folder("projector") };
-  const weights = {
-    llm: openWeights(folders.llm),
-    vision: openWeights(folders.vision),
-    projector: openWeights(folders.projector),
-  };
+  const configOf = (part: Part): unknown => readJsonFile(join(folders[part], "config.json"));
+  const configs = { llm: configOf("llm"), vision: configOf("vision"), projector: configOf("projector") };
+  const open = (part: Part): StoredTensors =>
+    unpackedPart(openWeights(folders[part]), folders[part], [configs[part], config], onWarning);
+  const weights = { llm: open("llm"), vision: open("vision"), projector: open("projector") };
   return {
     configs: {
       root: config,
-      llm: readJsonFile(join(folders.llm, "config.json")),
-      vision: readJsonFile(join(folders.vision, "config.json")),
-      projector: readJsonFile(join(folders.projector, "config.json")),
+      ...configs,
       preprocessor: findPreprocessor([folders.vision, root]),
     },
     weights,
@@ -154,13 +163,12 @@ function partFolder(root: string, config: unknown, part: Part, label: string): s
   return folder;
 }
 
-function openFlat(root: string, config: unknown, label: string): OpenParts {
+function openFlat(root: string, config: unknown, label: string, onWarning: OnWarning): OpenParts {
   const all = openWeights(root);
-  const weights = {
-    llm: tensorsBelow(all, HF_PREFIX.llm),
-    vision: tensorsBelow(all, HF_PREFIX.vision),
-    projector: tensorsBelow(all, HF_PREFIX.projector),
-  };
+  const textConfig = isJsonObject(config) ? config.text_config : undefined;
+  const open = (part: Part): StoredTensors =>
+    unpackedPart(tensorsBelow(all, HF_PREFIX[part]), root, [config, textConfig], onWarning);
+  const weights = { llm: open("llm"), vision: open("vision"), projector: open("projector") };
   const stray = all.names.filter((name) => !Object.values(HF_PREFIX).some((prefix) => name.startsWith(prefix)));
   if (stray.length > 0) {
     throw new WeightsError(
@@ -189,6 +197,8 @@ function openWeights(folder: string): StoredTensors {
       `${folder} holds its weights as a pickle, which can run code when it is opened. You can convert it to safetensors`,
     );
   }
+  const torchFiles = readdirSync(folder).filter((name) => name.endsWith(".pt"));
+  if (torchFiles.length === 1) return openStateDict(join(folder, torchFiles[0]));
   throw new WeightsError("checkpoint", `expected ${WEIGHT_FILES.join(" or ")} in ${folder}, got neither`);
 }
 
