@@ -65,6 +65,12 @@ int64_t Args::size(size_t index) {
   return static_cast<int64_t>(value);
 }
 
+int64_t Args::positive(size_t index) {
+  const int64_t value = size(index);
+  if (value == 0) fail("argument " + std::to_string(index) + " must be positive");
+  return value == 0 ? 1 : value;
+}
+
 std::string Args::text(size_t index) {
   if (!ok()) return "";
   size_t length = 0;

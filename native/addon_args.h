@@ -34,6 +34,7 @@ class Args {
   // Each returns a harmless value (null, 0) after a failure; check ok() before use.
   Context* context(size_t index);
   int64_t size(size_t index);  // integer in 0 … 2^31 − 1
+  int64_t positive(size_t index);  // integer in 1 … 2^31 − 1; 1 after a failure
   double number(size_t index);
   std::string text(size_t index);
   float* f32(size_t index, int64_t length);  // Float32Array of exactly `length`
@@ -62,13 +63,27 @@ class Args {
 // The addon's functions, one line per op. Defined in addon_*.cc as napi_value op_<name>(napi_env, napi_callback_info).
 #define NVILA_OPS(X) \
   X(add)             \
+  X(areaResize)      \
   X(attention)       \
+  X(copyColumns)     \
+  X(embedding)       \
+  X(geluErf)         \
+  X(geluTanh)        \
+  X(layerNorm)       \
   X(linear)          \
   X(mapOpen)         \
   X(mapSize)         \
   X(mapView)         \
+  X(patchEmbed)      \
   X(peakFma)         \
-  X(readAll)
+  X(pool3d)          \
+  X(readAll)         \
+  X(rmsNorm)         \
+  X(rope)            \
+  X(spaceToChannel)  \
+  X(splitTiles)      \
+  X(stitchTiles)     \
+  X(swiglu)
 
 #define NVILA_DECLARE_OP(name) napi_value op_##name(napi_env env, napi_callback_info info);
 NVILA_OPS(NVILA_DECLARE_OP)

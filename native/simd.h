@@ -86,6 +86,7 @@ NVILA_INLINE F32 fma(F32 a, F32 b, F32 c) { return {_mm256_fmadd_ps(a.v, b.v, c.
 NVILA_INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }
 NVILA_INLINE F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.v, b.v)}; }
 NVILA_INLINE F32 sqrt(F32 a) { return {_mm256_sqrt_ps(a.v)}; }
+NVILA_INLINE F32 abs(F32 a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
 // Lanes of a where x < y, of b elsewhere, so also where x or y is NaN.
 NVILA_INLINE F32 where_less(F32 x, F32 y, F32 a, F32 b) {
   return {_mm256_blendv_ps(b.v, a.v, _mm256_cmp_ps(x.v, y.v, _CMP_LT_OQ))};
@@ -124,6 +125,23 @@ NVILA_INLINE void transpose(F32 (&r)[8]) {
   r[7].v = _mm256_permute2f128_ps(b3, b7, 0x31);
 }
 
+// Four doubles, for statistics that f32 sums would lose.
+struct F64 {
+  static constexpr int width = 4;
+  __m256d v;
+};
+
+NVILA_INLINE F64 splat64(double x) { return {_mm256_set1_pd(x)}; }
+// F64::width floats, widened.
+NVILA_INLINE F64 load64(const float* p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
+NVILA_INLINE F64 operator+(F64 a, F64 b) { return {_mm256_add_pd(a.v, b.v)}; }
+NVILA_INLINE F64 operator-(F64 a, F64 b) { return {_mm256_sub_pd(a.v, b.v)}; }
+NVILA_INLINE F64 fma(F64 a, F64 b, F64 c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
+NVILA_INLINE double sum_lanes(F64 a) {
+  const __m128d x = _mm_add_pd(_mm256_castpd256_pd128(a.v), _mm256_extractf128_pd(a.v, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(x, _mm_unpackhi_pd(x, x)));
+}
+
 #else
 
 struct F32 {
@@ -149,6 +167,7 @@ NVILA_INLINE F32 fma(F32 a, F32 b, F32 c) { return {a.v * b.v + c.v}; }
 NVILA_INLINE F32 max(F32 a, F32 b) { return {a.v > b.v ? a.v : b.v}; }
 NVILA_INLINE F32 min(F32 a, F32 b) { return {a.v < b.v ? a.v : b.v}; }
 NVILA_INLINE F32 sqrt(F32 a) { return {__builtin_sqrtf(a.v)}; }
+NVILA_INLINE F32 abs(F32 a) { return {__builtin_fabsf(a.v)}; }
 NVILA_INLINE F32 where_less(F32 x, F32 y, F32 a, F32 b) { return {x.v < y.v ? a.v : b.v}; }
 NVILA_INLINE F32 bits_to_exponent(F32 a) {
   uint32_t bits;
@@ -158,6 +177,18 @@ NVILA_INLINE F32 bits_to_exponent(F32 a) {
 NVILA_INLINE float sum_lanes(F32 a) { return a.v; }
 NVILA_INLINE float max_lanes(F32 a) { return a.v; }
 NVILA_INLINE void transpose(F32 (&)[1]) {}
+
+struct F64 {
+  static constexpr int width = 1;
+  double v;
+};
+
+NVILA_INLINE F64 splat64(double x) { return {x}; }
+NVILA_INLINE F64 load64(const float* p) { return {static_cast<double>(load_any(p))}; }
+NVILA_INLINE F64 operator+(F64 a, F64 b) { return {a.v + b.v}; }
+NVILA_INLINE F64 operator-(F64 a, F64 b) { return {a.v - b.v}; }
+NVILA_INLINE F64 fma(F64 a, F64 b, F64 c) { return {a.v * b.v + c.v}; }
+NVILA_INLINE double sum_lanes(F64 a) { return a.v; }
 
 #endif
 

@@ -1,18 +1,11 @@
-// out = a + b. Memory bound: one pass, no tricks.
-#include "../simd.h"
-#include "kernels.h"
+// out = a + b. Bound by memory: one pass, no tricks.
+#include "elementwise.h"
 
 namespace nvila {
 namespace NVILA_ISA {
 
 Status add(ThreadPool& pool, float* out, const float* a, const float* b, int64_t n) {
-  constexpr int64_t kGrain = 1 << 14;
-  pool.parallel_for(n, kGrain, [&](int64_t begin, int64_t end, int) {
-    int64_t i = begin;
-    for (; i + F32::width <= end; i += F32::width) store(out + i, load(a + i) + load(b + i));
-    for (; i < end; i++) out[i] = a[i] + b[i];
-  });
-  return Status::kOk;
+  return map_pairs(pool, out, a, b, n, [](F32 u, F32 v) { return u + v; });
 }
 
 }  // namespace NVILA_ISA

@@ -32,6 +32,45 @@ using AttentionFn = Status(ThreadPool& pool, float* out, const float* q, const f
                            const int32_t* segments_k, int64_t segments, int64_t T, int64_t S, int64_t H, int64_t Hkv, int64_t D,
                            double scale, bool causal);
 
+// out[T, C] = (x − mean) / sqrt(variance + eps) · weight[C] + bias[C]
+using LayerNormFn = Status(ThreadPool& pool, float* out, const float* x, Weight weight, Weight bias, double eps, int64_t T, int64_t C);
+
+// out[T, C] = x / sqrt(mean(x²) + eps) · weight[C]
+using RmsNormFn = Status(ThreadPool& pool, float* out, const float* x, Weight weight, double eps, int64_t T, int64_t C);
+
+// out[T, H, D] from x[T, H, D], positions[T]; D even
+using RopeFn = Status(ThreadPool& pool, float* out, const float* x, const int32_t* positions, double theta, int64_t T, int64_t H, int64_t D);
+
+// out[n] = gelu(x[n]), by tanh or exactly
+using GeluTanhFn = Status(ThreadPool& pool, float* out, const float* x, int64_t n);
+using GeluErfFn = Status(ThreadPool& pool, float* out, const float* x, int64_t n);
+
+// out[n] = silu(gate[n]) · up[n]
+using SwigluFn = Status(ThreadPool& pool, float* out, const float* gate, const float* up, int64_t n);
+
+// out[T, C] = table[ids[T]] from table[V, C]; ids are in 0 … V − 1
+using EmbeddingFn = Status(ThreadPool& pool, float* out, const int32_t* ids, Weight table, int64_t T, int64_t C);
+
+// out[B · P, C] from pixels[B, 3, S, S], weight[C, 3, patch, patch], bias[C], position[P, C]; P = ⌊S / patch⌋²
+using PatchEmbedFn = Status(ThreadPool& pool, float* out, const float* pixels, Weight weight, Weight bias, Weight position, int64_t B, int64_t S,
+                            int64_t patch, int64_t C);
+
+// out[B, ⌈s/k⌉, ⌈s/k⌉, k · k · C] from x[B, s, s, C]
+using SpaceToChannelFn = Status(ThreadPool& pool, float* out, const float* x, int64_t B, int64_t s, int64_t C, int64_t k);
+
+// out[height, width, C] from x[h, w, C]
+using AreaResizeFn = Status(ThreadPool& pool, float* out, const float* x, int64_t h, int64_t w, int64_t C, int64_t height, int64_t width);
+
+// out[F/pt, h/ph, w/pw, C] from x[F, h, w, C]
+using Pool3dFn = Status(ThreadPool& pool, float* out, const float* x, int64_t F, int64_t h, int64_t w, int64_t C, int64_t pt, int64_t ph, int64_t pw);
+
+// out[gy · h, gx · w, C] from x[gy · gx, h, w, C], and back
+using StitchTilesFn = Status(ThreadPool& pool, float* out, const float* x, int64_t gy, int64_t gx, int64_t h, int64_t w, int64_t C);
+using SplitTilesFn = StitchTilesFn;
+
+// out[T, column … column + C) = x[T, C], out[T, width]
+using CopyColumnsFn = Status(ThreadPool& pool, float* out, const float* x, int64_t T, int64_t C, int64_t width, int64_t column);
+
 // For benchmarks: `rounds` rounds of independent multiply-adds on every thread; *flops: how many were done in all.
 using PeakFmaFn = Status(ThreadPool& pool, int64_t rounds, double* flops);
 
@@ -39,12 +78,26 @@ using PeakFmaFn = Status(ThreadPool& pool, int64_t rounds, double* flops);
 using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double* sum);
 
 // X(Type, name): name is the function, TypeFn its signature.
-#define NVILA_KERNELS(X)  \
-  X(Add, add)             \
-  X(Linear, linear)       \
-  X(Attention, attention) \
-  X(PeakFma, peak_fma)    \
-  X(ReadAll, read_all)
+#define NVILA_KERNELS(X)              \
+  X(Add, add)                         \
+  X(AreaResize, area_resize)          \
+  X(Attention, attention)             \
+  X(CopyColumns, copy_columns)        \
+  X(Embedding, embedding)             \
+  X(GeluErf, gelu_erf)                \
+  X(GeluTanh, gelu_tanh)              \
+  X(LayerNorm, layer_norm)            \
+  X(Linear, linear)                   \
+  X(PatchEmbed, patch_embed)          \
+  X(PeakFma, peak_fma)                \
+  X(Pool3d, pool3d)                   \
+  X(ReadAll, read_all)                \
+  X(RmsNorm, rms_norm)                \
+  X(Rope, rope)                       \
+  X(SpaceToChannel, space_to_channel) \
+  X(SplitTiles, split_tiles)          \
+  X(StitchTiles, stitch_tiles)        \
+  X(Swiglu, swiglu)
 
 struct Kernels {
   const char* isa;

@@ -63,6 +63,139 @@ export interface Binding {
     causal: 0 | 1,
   ): void;
 
+  /** out[T, C]: norms over the last axis; weight[C], bias[C]. */
+  layerNorm(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    weight: WeightArray,
+    weightDType: DTypeCode,
+    bias: WeightArray,
+    biasDType: DTypeCode,
+    eps: number,
+    T: number,
+    C: number,
+  ): void;
+  rmsNorm(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    weight: WeightArray,
+    weightDType: DTypeCode,
+    eps: number,
+    T: number,
+    C: number,
+  ): void;
+  /** out[T, H, D] from x[T, H, D], positions[T]; D even. */
+  rope(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    positions: Int32Array,
+    theta: number,
+    T: number,
+    H: number,
+    D: number,
+  ): void;
+  /** out[n] = gelu(x[n]). */
+  geluTanh(context: NativeContext, out: Float32Array, x: Float32Array): void;
+  geluErf(context: NativeContext, out: Float32Array, x: Float32Array): void;
+  /** out[n] = silu(gate[n]) · up[n]. */
+  swiglu(context: NativeContext, out: Float32Array, gate: Float32Array, up: Float32Array): void;
+  /** out[T, C] = table[ids[T]] of table[V, C]. */
+  embedding(
+    context: NativeContext,
+    out: Float32Array,
+    ids: Int32Array,
+    table: WeightArray,
+    tableDType: DTypeCode,
+    T: number,
+    V: number,
+    C: number,
+  ): void;
+  /** out[B · P, C] from pixels[B, 3, S, S], weight[C, 3, patch, patch], bias[C], position[P, C]; P = ⌊S / patch⌋². */
+  patchEmbed(
+    context: NativeContext,
+    out: Float32Array,
+    pixels: Float32Array,
+    weight: WeightArray,
+    weightDType: DTypeCode,
+    bias: WeightArray,
+    biasDType: DTypeCode,
+    position: WeightArray,
+    positionDType: DTypeCode,
+    B: number,
+    S: number,
+    patch: number,
+    C: number,
+  ): void;
+  /** out[B, ⌈s/k⌉, ⌈s/k⌉, k · k · C] from x[B, s, s, C]. */
+  spaceToChannel(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    B: number,
+    s: number,
+    C: number,
+    k: number,
+  ): void;
+  /** out[height, width, C] from x[h, w, C]. */
+  areaResize(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    h: number,
+    w: number,
+    C: number,
+    height: number,
+    width: number,
+  ): void;
+  /** out[F/pt, h/ph, w/pw, C] from x[F, h, w, C]. */
+  pool3d(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    F: number,
+    h: number,
+    w: number,
+    C: number,
+    pt: number,
+    ph: number,
+    pw: number,
+  ): void;
+  /** out[gy · h, gx · w, C] from x[gy · gx, h, w, C]. */
+  stitchTiles(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    gy: number,
+    gx: number,
+    h: number,
+    w: number,
+    C: number,
+  ): void;
+  /** out[gy · gx, h, w, C] from x[gy · h, gx · w, C]. */
+  splitTiles(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    gy: number,
+    gx: number,
+    h: number,
+    w: number,
+    C: number,
+  ): void;
+  /** Columns [column, column + C) of out[T, width] = x[T, C]. */
+  copyColumns(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    T: number,
+    C: number,
+    width: number,
+    column: number,
+  ): void;
+
   /** Maps a whole file copy-on-write. @throws Error with the system's reason. */
   mapOpen(path: string): NativeFileMap;
   /** Bytes. */

@@ -5,7 +5,7 @@
 import type { DType, HostArray } from "../../core/dtype.ts";
 import { elementCount } from "../../core/shape.ts";
 import type { AttentionOptions, Backend, GeluKind, Operand, Storage } from "../backend.ts";
-import { f32, HostMemory } from "../host.ts";
+import { f32, HostMemory, i32 } from "../host.ts";
 import type { Binding, NativeContext } from "./binding.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
 
@@ -72,12 +72,15 @@ export class CpuBackend implements Backend {
     );
   }
 
-  layerNorm(_out: Operand, _x: Operand, _weight: Operand, _bias: Operand, _eps: number): void {
-    notYet("layerNorm");
+  layerNorm(out: Operand, x: Operand, weight: Operand, bias: Operand, eps: number): void {
+    const [w, b] = [weightArray(weight), weightArray(bias)];
+    const [T, C] = rowsOf(x);
+    this.#native.layerNorm(this.#context, f32(out), f32(x), w, weightCode(weight), b, weightCode(bias), eps, T, C);
   }
 
-  rmsNorm(_out: Operand, _x: Operand, _weight: Operand, _eps: number): void {
-    notYet("rmsNorm");
+  rmsNorm(out: Operand, x: Operand, weight: Operand, eps: number): void {
+    const [T, C] = rowsOf(x);
+    this.#native.rmsNorm(this.#context, f32(out), f32(x), weightArray(weight), weightCode(weight), eps, T, C);
   }
 
   attention(out: Operand, q: Operand, k: Operand, v: Operand, options: AttentionOptions): void {
@@ -104,52 +107,84 @@ export class CpuBackend implements Backend {
     );
   }
 
-  rope(_out: Operand, _x: Operand, _positions: Operand, _theta: number): void {
-    notYet("rope");
+  rope(out: Operand, x: Operand, positions: Operand, theta: number): void {
+    const [T, H, D] = x.shape;
+    this.#native.rope(this.#context, f32(out), f32(x), i32(positions), theta, T, H, D);
   }
 
-  gelu(_out: Operand, _x: Operand, _kind: GeluKind): void {
-    notYet("gelu");
+  gelu(out: Operand, x: Operand, kind: GeluKind): void {
+    if (kind === "tanh") this.#native.geluTanh(this.#context, f32(out), f32(x));
+    else this.#native.geluErf(this.#context, f32(out), f32(x));
   }
 
-  swiglu(_out: Operand, _gate: Operand, _up: Operand): void {
-    notYet("swiglu");
+  swiglu(out: Operand, gate: Operand, up: Operand): void {
+    this.#native.swiglu(this.#context, f32(out), f32(gate), f32(up));
   }
 
   add(out: Operand, a: Operand, b: Operand): void {
     this.#native.add(this.#context, f32(out), f32(a), f32(b));
   }
 
-  embedding(_out: Operand, _ids: Operand, _table: Operand): void {
-    notYet("embedding");
+  embedding(out: Operand, ids: Operand, table: Operand): void {
+    const [V, C] = table.shape;
+    const rows = weightArray(table);
+    this.#native.embedding(this.#context, f32(out), i32(ids), rows, weightCode(table), ids.storage.length, V, C);
   }
 
-  patchEmbed(_out: Operand, _pixels: Operand, _weight: Operand, _bias: Operand, _position: Operand): void {
-    notYet("patchEmbed");
+  patchEmbed(out: Operand, pixels: Operand, weight: Operand, bias: Operand, position: Operand): void {
+    const [B, , S] = pixels.shape;
+    const [C, , patch] = weight.shape;
+    this.#native.patchEmbed(
+      this.#context,
+      f32(out),
+      f32(pixels),
+      weightArray(weight),
+      weightCode(weight),
+      weightArray(bias),
+      weightCode(bias),
+      weightArray(position),
+      weightCode(position),
+      B,
+      S,
+      patch,
+      C,
+    );
   }
 
-  spaceToChannel(_out: Operand, _x: Operand, _k: number): void {
-    notYet("spaceToChannel");
+  spaceToChannel(out: Operand, x: Operand, k: number): void {
+    const [B, s, , C] = x.shape;
+    this.#native.spaceToChannel(this.#context, f32(out), f32(x), B, s, C, k);
   }
 
-  areaResize(_out: Operand, _x: Operand): void {
-    notYet("areaResize");
+  areaResize(out: Operand, x: Operand): void {
+    const [h, w, C] = x.shape;
+    const [height, width] = out.shape;
+    this.#native.areaResize(this.#context, f32(out), f32(x), h, w, C, height, width);
   }
 
-  pool3d(_out: Operand, _x: Operand, _window: readonly [pt: number, ph: number, pw: number]): void {
-    notYet("pool3d");
+  pool3d(out: Operand, x: Operand, [pt, ph, pw]: readonly [pt: number, ph: number, pw: number]): void {
+    const [F, h, w, C] = x.shape;
+    this.#native.pool3d(this.#context, f32(out), f32(x), F, h, w, C, pt, ph, pw);
   }
 
-  stitchTiles(_out: Operand, _x: Operand, _gridRows: number, _gridCols: number): void {
-    notYet("stitchTiles");
+  stitchTiles(out: Operand, x: Operand, gridRows: number, gridCols: number): void {
+    const [, h, w, C] = x.shape;
+    this.#native.stitchTiles(this.#context, f32(out), f32(x), gridRows, gridCols, h, w, C);
   }
 
-  splitTiles(_out: Operand, _x: Operand, _gridRows: number, _gridCols: number): void {
-    notYet("splitTiles");
+  splitTiles(out: Operand, x: Operand, gridRows: number, gridCols: number): void {
+    const [, h, w, C] = out.shape;
+    this.#native.splitTiles(this.#context, f32(out), f32(x), gridRows, gridCols, h, w, C);
   }
 
-  concatColumns(_out: Operand, _parts: readonly Operand[]): void {
-    notYet("concatColumns");
+  concatColumns(out: Operand, parts: readonly Operand[]): void {
+    const [T, width] = rowsOf(out);
+    let column = 0;
+    for (const part of parts) {
+      const C = part.shape.at(-1) ?? 0;
+      this.#native.copyColumns(this.#context, f32(out), f32(part), T, C, width, column);
+      column += C;
+    }
   }
 
   copy(target: Storage, targetStart: number, source: Storage): void {
@@ -157,6 +192,7 @@ export class CpuBackend implements Backend {
   }
 }
 
-function notYet(op: string): never {
-  throw new Error(`internal: [${op}] has no native kernel`);
+/** Rows and width of an operand as a matrix over its last axis. */
+function rowsOf(operand: Operand): [T: number, C: number] {
+  return [elementCount(operand.shape.slice(0, -1)), operand.shape.at(-1) ?? 0];
 }
