@@ -104,8 +104,11 @@ async function prepare(opCase: OpCase): Promise<Prepared> {
   const inputs = opCase.inputs.map((spec, i) => makeInput(spec, i + 1));
   const { out, failure } = await execute(opCase, reference, inputs);
   if (failure) throw new Error(`the reference fails: ${failure}`);
-  const magnitudes = opCase.terms && (await execute(opCase, reference, absolute(opCase, inputs, opCase.terms)));
-  const result = { inputs, expected: out, sizes: magnitudes?.out ?? out };
+  const isMeasuredByTerms = opCase.terms !== undefined && opCase.bound !== "exact";
+  const sizes = isMeasuredByTerms
+    ? (await execute(opCase, reference, absolute(opCase, inputs, opCase.terms))).out
+    : out;
+  const result = { inputs, expected: out, sizes };
   prepared.set(opCase, result);
   return result;
 }
