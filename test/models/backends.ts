@@ -1,5 +1,5 @@
 /** Runs model tests on every backend. Another backend is one more name in DEVICES. Skips print their reason. */
-import { describe, it, type TestContext } from "vitest";
+import { describe, it } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
 import { registerCpuBackend } from "../../src/backend/cpu/register.ts";
 import { createBackend, type DeviceName } from "../../src/backend/registry.ts";
@@ -22,20 +22,6 @@ export function describeOnBackends(name: string, body: (backend: Backend) => voi
       });
     }
   }
-}
-
-/** `it` that skips with a printed reason while a backend lacks an operation. */
-export function itWithOps(name: string, body: () => Promise<void>): void {
-  it(name, async (context: TestContext) => {
-    try {
-      await body();
-    } catch (error) {
-      const reason = messageOf(error);
-      if (!/has no native kernel/.test(reason)) throw error;
-      console.warn(`skipped "${name}": ${reason}`);
-      context.skip(reason);
-    }
-  });
 }
 
 function backendOrReason(device: DeviceName): Backend | string {

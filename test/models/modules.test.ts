@@ -1,5 +1,5 @@
 /** The parts of the model against the modules of the original: projectors, Dynamic-S2 merge, temporal pooling, norms. */
-import { expect } from "vitest";
+import { expect, it } from "vitest";
 import { Weights } from "../../src/checkpoint/weights.ts";
 import {
   expectWholeWindows,
@@ -13,7 +13,7 @@ import { Projector } from "../../src/models/projector/projector.ts";
 import type { BlockSize } from "../../src/preprocess/tiles.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { describeGolden, readGoldenJson } from "../golden/golden-dir.ts";
-import { describeOnBackends, itWithOps } from "./backends.ts";
+import { describeOnBackends } from "./backends.ts";
 import { expectTensorClose, expectValuesClose, TOLERANCE } from "./close.ts";
 import { goldenTensor, goldenTensors } from "./golden-tensors.ts";
 import { channelsLast } from "./layout.ts";
@@ -61,7 +61,7 @@ describeGolden("golden modules", (dir) => {
     }>(dir, "modules/projectors.json");
     const file = goldenTensors(dir, "modules/projectors.safetensors");
     for (const row of rows) {
-      itWithOps(`${row.type} on ${row.tokens_in} tokens`, async () => {
+      it(`${row.type} on ${row.tokens_in} tokens`, async () => {
         const weights = new Weights(file, backend, row.params);
         const projector = new Projector(weights, {
           type: row.type,
@@ -87,7 +87,7 @@ describeGolden("golden modules", (dir) => {
     const { rows } = readGoldenJson<{ rows: S2Row[] }>(dir, "modules/s2_merge.json");
     const file = goldenTensors(dir, "modules/s2_merge.safetensors");
     for (const row of rows) {
-      itWithOps(row.key, async () => {
+      it(row.key, async () => {
         const s2 = new S2Merge(row.scales, row.scale_idx);
         const tiles = goldenTensor(backend, file, `${row.key}.tiles`);
         let start = 0;
@@ -120,7 +120,7 @@ describeGolden("golden modules", (dir) => {
     const { rows } = readGoldenJson<{ rows: TspRow[] }>(dir, "modules/tsp.json");
     const file = goldenTensors(dir, "modules/tsp.safetensors");
     for (const row of rows) {
-      itWithOps(`pool sizes ${JSON.stringify(row.pool_sizes)}`, async () => {
+      it(`pool sizes ${JSON.stringify(row.pool_sizes)}`, async () => {
         const rowsOf = (name: "start" | "end" | "sep") =>
           row[name] ? goldenTensor(backend, file, `${row.key}.${name}`) : null;
         const around = { start: rowsOf("start"), end: rowsOf("end"), sep: rowsOf("sep") };
@@ -142,7 +142,7 @@ describeGolden("golden modules", (dir) => {
     const { rows } = readGoldenJson<{ rows: NormRow[] }>(dir, "modules/norms.json");
     const file = goldenTensors(dir, "modules/norms.safetensors");
     for (const row of rows) {
-      itWithOps(`${row.layer}, standard deviation ${row.input_std}`, async () => {
+      it(`${row.layer}, standard deviation ${row.input_std}`, async () => {
         const x = goldenTensor(backend, file, `${row.key}.in`);
         const weight = goldenTensor(backend, file, row.weight);
         const bias = row.bias && goldenTensor(backend, file, row.bias);
