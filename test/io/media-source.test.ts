@@ -9,7 +9,9 @@ import { RequestError } from "../../src/util/errors.ts";
 import { type MediaServer, redirect, send, startMediaServer } from "./media-server.ts";
 
 const BYTES = Buffer.from("not really a picture, but it does not matter here");
-const SHORT = { headersMs: 300, stallMs: 300, totalMs: 2000 };
+/** Patient enough for a busy machine. */
+const PATIENT = { headersMs: 30_000, stallMs: 30_000, totalMs: 30_000 };
+const SHORT = { headersMs: 300, stallMs: 300, totalMs: 30_000 };
 /** A place of our own for temporary files, to see what is left. */
 const temporary = mkdtempSync(join(tmpdir(), "nvila-test-"));
 beforeAll(() => {
@@ -104,7 +106,7 @@ describe("openMedia", () => {
   });
   afterAll(() => server.close());
 
-  const read = async (source: string | URL, kind: "image" | "video" = "image", timing = SHORT) => {
+  const read = async (source: string | URL, kind: "image" | "video" = "image", timing = PATIENT) => {
     const media = await openMedia(source, { kind, timing, maxBytes: 100_000 });
     const bytes = typeof media.data === "string" ? readFileSync(media.data) : Buffer.from(media.data);
     await media.close();
@@ -158,7 +160,7 @@ describe("openMedia", () => {
     ["/packed", /cannot be downloaded/],
   ] as const)("refuses %s", async (path, message) => {
     for (const kind of ["image", "video"] as const) {
-      const reading = read(server.url(path), kind);
+      const reading = read(server.url(path), kind, path === "/silent" || path === "/stalls" ? SHORT : PATIENT);
       await expect(reading).rejects.toThrow(RequestError);
       await expect(reading).rejects.toThrow(message);
     }
@@ -166,7 +168,7 @@ describe("openMedia", () => {
   });
 
   it("ends a server that drips", async () => {
-    const timing = { headersMs: 300, stallMs: 300, totalMs: 500 };
+    const timing = { ...PATIENT, totalMs: 500 };
     await expect(read(server.url("/drips"), "video", timing)).rejects.toThrow(/did not finish for 0\.5 s/);
   });
 
