@@ -22,7 +22,6 @@ export interface WebCodecs {
 type DemuxerConstructor = new (init: { error: (error: Error) => void }) => Demuxer;
 interface Demuxer extends AsyncIterable<{ readonly chunkType: string; readonly videoChunk?: Chunk }> {
   load(path: string): Promise<void>;
-  readonly duration: number | null;
   readonly videoDecoderConfig: {
     readonly codec: string;
     readonly codedWidth: number;
@@ -31,7 +30,8 @@ interface Demuxer extends AsyncIterable<{ readonly chunkType: string; readonly v
   close(): void;
 }
 interface Chunk {
-  readonly byteLength: number;
+  /** When it is shown, in microseconds. */
+  readonly timestamp: number;
 }
 interface Decoder {
   readonly state: string;
@@ -135,12 +135,12 @@ export async function openWithWebCodecs(
   }
 
   let chunks = 0;
-  let durationUs = 0;
+  let [firstUs, lastUs] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   let [width, height] = [0, 0];
-  await readChunks((_, demuxer) => {
-    if (chunks++ > 0) return true;
-    ({ codedWidth: width, codedHeight: height } = checkConfig(demuxer, label, maxPixels));
-    durationUs = demuxer.duration ?? 0;
+  await readChunks(({ timestamp }, demuxer) => {
+    if (chunks++ === 0) ({ codedWidth: width, codedHeight: height } = checkConfig(demuxer, label, maxPixels));
+    firstUs = Math.min(firstUs, timestamp);
+    lastUs = Math.max(lastUs, timestamp);
     return true;
   });
   if (chunks === 0) throw new RequestError("video", `expected moving pictures in ${label}, got a file without`);
@@ -149,7 +149,7 @@ export async function openWithWebCodecs(
     reportedFrames: chunks,
     width,
     height,
-    fps: durationUs > 0 ? chunks / (durationUs / 1e6) : null,
+    fps: lastUs > firstUs ? nearestRate(((chunks - 1) * 1e6) / (lastUs - firstUs)) : null,
     async decode(indices) {
       const images: Promise<RgbImage>[] = [];
       let number = 0;
@@ -218,6 +218,13 @@ async function toRgb(frame: DecodedFrame, label: string, maxPixels: number): Pro
   } finally {
     frame.close();
   }
+}
+
+/** Undoes the rounding of times to milli- or microseconds: whole rates, and those of television, n·1000/1001. */
+function nearestRate(fps: number): number {
+  const [whole, television] = [Math.round(fps), (Math.round(fps * 1.001) * 1000) / 1001];
+  const nearest = Math.abs(whole - fps) <= Math.abs(television - fps) ? whole : television;
+  return Math.abs(nearest - fps) < 4e-4 * fps ? nearest : fps; // the two lie 10e-4 apart
 }
 
 function pause(): Promise<void> {
