@@ -203,6 +203,38 @@ function expectSeamless(
   if (at < fileBytes) refuse(label, `has ${fileBytes - at} bytes behind its last tensor, expected none`);
 }
 
+/** A tensor that is to be written. */
+export interface TensorToWrite {
+  /** "F32", "BF16", "I64", … */
+  readonly storedDType: string;
+  readonly shape: Shape;
+  readonly byteLength: number;
+}
+
+/**
+ * Length field and JSON for tensors one behind the other in this order, padded with spaces so that the first one lies at a multiple of 8.
+ * `starts` are their places in the file.
+ */
+export function formatSafetensorsHeader(
+  tensors: ReadonlyMap<string, TensorToWrite>,
+  metadata: Readonly<Record<string, string>>,
+): { readonly bytes: Uint8Array; readonly starts: ReadonlyMap<string, number> } {
+  const entries: [string, unknown][] = [[METADATA, metadata]];
+  const offsets = new Map<string, number>();
+  let at = 0;
+  for (const [name, { storedDType, shape, byteLength }] of tensors) {
+    entries.push([name, { dtype: storedDType, shape, data_offsets: [at, at + byteLength] }]);
+    offsets.set(name, at);
+    at += byteLength;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const length = Math.ceil(json.length / 8) * 8;
+  const bytes = new Uint8Array(LENGTH_BYTES + length).fill(0x20);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.set(json, LENGTH_BYTES);
+  return { bytes, starts: new Map([...offsets].map(([name, offset]) => [name, bytes.length + offset])) };
+}
+
 /** Bytes that a tensor of this dtype and shape takes in a file. */
 export function storedBytes(dtype: DType, shape: Shape): number {
   return shape.reduce((bytes, size) => bytes * size, BYTES_PER_ELEMENT[dtype]);

@@ -3,18 +3,17 @@
  * does not grow with the model. Everything is written into a folder beside the target and renamed at the end, so that what stands at the
  * target is always whole.
  */
-import { existsSync } from "node:fs";
-import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm, rmdir, statfs, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { mkdir, open, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { presetConfigs } from "../checkpoint/preset-configs.ts";
 import { llmTensors, projectorTensors, type TensorShapes, visionTensors } from "../checkpoint/preset-tensors.ts";
 import { type PresetName, presetOf } from "../checkpoint/presets.ts";
 import { type RandomDType, RecipeTensors } from "../checkpoint/random-recipe.ts";
-import { STORED_DTYPE, storedBytes } from "../checkpoint/safetensors-header.ts";
+import { formatSafetensorsHeader, STORED_DTYPE, storedBytes } from "../checkpoint/safetensors-header.ts";
 import { arrayView, BYTES_PER_ELEMENT } from "../core/dtype.ts";
 import { elementCount } from "../core/shape.ts";
 import { randomTokenizerFiles } from "../tokenizer/random-tokenizer.ts";
-import { messageOf, NvilaError, RequestError } from "../util/errors.ts";
+import { expectSpace, writeAll, writeNewFolder } from "./new-folder.ts";
 
 export interface RandomCheckpointOptions {
   /** Default bf16. */
@@ -30,8 +29,6 @@ export interface RandomCheckpointOptions {
 export const DEFAULT_SEED = 20251128;
 const MAX_SHARD_BYTES = 5e9;
 const CHUNK_BYTES = 4 * 1024 * 1024;
-/** For configuration, tokenizer and headers, when space on the disk is checked. */
-const EXTRA_BYTES = 16e6;
 
 /** Tensors of one part and the name in front of theirs when they are hashed. */
 interface PartPlan {
@@ -52,44 +49,10 @@ export async function writeRandomCheckpoint(
   options: RandomCheckpointOptions = {},
 ): Promise<{ sizeBytes: number }> {
   const { dtype = "bf16", seed = DEFAULT_SEED, signal } = options;
-  signal?.throwIfAborted();
-  const target = resolve(dir);
-  try {
-    await expectFree(target);
-    await mkdir(dirname(target), { recursive: true });
-    const partial = await mkdtemp(join(dirname(target), `.${basename(target)}.partial-`));
-    try {
-      const sizeBytes = await writeInto(partial, preset, { ...options, dtype, seed });
-      await expectFree(target);
-      if (existsSync(target)) await rmdir(target);
-      await rename(partial, target);
-      return { sizeBytes };
-    } catch (error) {
-      await rm(partial, { recursive: true, force: true });
-      throw error;
-    }
-  } catch (error) {
-    if (error instanceof NvilaError || signal?.aborted) throw error;
-    throw new RequestError("random", `cannot write ${target}: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-async function expectFree(target: string): Promise<void> {
-  if (!existsSync(target)) return;
-  let entries: string[];
-  try {
-    entries = await readdir(target);
-  } catch (error) {
-    throw new RequestError("random", `expected a folder that does not exist or is empty, got ${target}`, {
-      cause: error,
-    });
-  }
-  if (entries.length > 0) {
-    throw new RequestError(
-      "random",
-      `expected a folder that does not exist or is empty, got ${target} with ${entries.length} entries`,
-    );
-  }
+  const sizeBytes = await writeNewFolder("random", dir, signal, (folder) =>
+    writeInto(folder, preset, { ...options, dtype, seed }),
+  );
+  return { sizeBytes };
 }
 
 async function writeInto(
@@ -110,7 +73,7 @@ async function writeInto(
     part("llm", llmTensors(preset.llm), ""),
   ];
   const bytesTotal = parts.reduce((sum, { shapes }) => sum + dataBytes(shapes, dtype), 0);
-  await expectSpace(folder, bytesTotal);
+  await expectSpace("random", folder, bytesTotal);
   const configs = presetConfigs(preset, dtype, { preset: name, seed, recipe: "checkpoint/random-recipe" });
   const tokenizer = randomTokenizerFiles({
     ...preset.tokenizer,
@@ -140,14 +103,6 @@ async function writeInto(
     sizeBytes += await writePart(plan, dtype, options.maxShardBytes ?? MAX_SHARD_BYTES, onBytes);
   }
   return sizeBytes;
-}
-
-async function expectSpace(folder: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (free < bytes + EXTRA_BYTES) {
-    throw new RequestError("random", `expected ${bytes + EXTRA_BYTES} bytes free for ${dirname(folder)}, got ${free}`);
-  }
 }
 
 async function writeJson(folder: string, files: Readonly<Record<string, unknown>>): Promise<void> {
@@ -234,25 +189,12 @@ async function writeTensors(
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten;
-}
-
-/** Length and JSON, padded so that the tensors lie at multiples of 8. */
 function headerOf(shapes: TensorShapes, dtype: RandomDType): Uint8Array {
-  const entries: Record<string, unknown> = { __metadata__: { format: "pt" } };
-  let at = 0;
-  for (const [name, shape] of shapes) {
-    const end = at + storedBytes(dtype, shape);
-    entries[name] = { dtype: STORED_DTYPE[dtype], shape, data_offsets: [at, end] };
-    at = end;
-  }
-  const json = new TextEncoder().encode(JSON.stringify(entries));
-  const length = Math.ceil(json.length / 8) * 8;
-  const header = new Uint8Array(8 + length).fill(0x20);
-  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
-  header.set(json, 8);
-  return header;
+  const tensors = [...shapes].map(
+    ([name, shape]) =>
+      [name, { storedDType: STORED_DTYPE[dtype], shape, byteLength: storedBytes(dtype, shape) }] as const,
+  );
+  return formatSafetensorsHeader(new Map(tensors), { format: "pt" }).bytes;
 }
 
 function dataBytes(shapes: TensorShapes, dtype: RandomDType): number {
