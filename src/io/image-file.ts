@@ -22,14 +22,23 @@ export interface DecodeOptions {
 }
 
 export interface Animation {
+  readonly width: number;
+  readonly height: number;
   readonly frameCount: number;
   /** How long each frame is shown, as the file says (0 is left as 0). Empty for a still picture. */
   readonly delaysMs: readonly number[];
   /** Frame `index` on the full canvas, composited over its predecessors. @throws RequestError when it does not decode. */
   frame(index: number): Promise<RgbImage>;
+  /**
+   * The frames at `indices`, which must ascend, one by one. Neighbours are decoded in one go, since every start is at the
+   * beginning of the file: a few passes over a long animation instead of one per frame.
+   */
+  framesAt(indices: readonly number[]): AsyncGenerator<readonly [index: number, frame: RgbImage], void, void>;
 }
 
 export const DEFAULT_MAX_PIXELS = 200e6;
+/** Pixels of neighbouring frames that are decoded in one go: about 100 MB for a moment. */
+const RUN_PIXELS = 16e6;
 /** 200 million pixels as raw 16-bit RGBA need 1.6 GB; a longer file is no picture for us (and Node reads 2 GiB at most). */
 const MAX_FILE_BYTES = 2 * 1024 ** 3 - 1;
 /** Decoding 200 million pixels takes seconds; only a file built to be slow takes this long. */
@@ -44,7 +53,7 @@ const TIMEOUT_SECONDS = 120;
  */
 export async function decodeImage(source: Uint8Array | string, options: DecodeOptions = {}): Promise<RgbImage> {
   const opened = await openPicture(source, options);
-  return opened.decode(0, withoutGifTransparency);
+  return opened.decode({ first: 0, count: 1 }, withoutGifTransparency);
 }
 
 /**
@@ -54,17 +63,38 @@ export async function decodeImage(source: Uint8Array | string, options: DecodeOp
  * @throws as `decodeImage`. `maxPixels` bounds one frame.
  */
 export async function openAnimation(source: Uint8Array | string, options: DecodeOptions = {}): Promise<Animation> {
-  const { label, frameCount, delaysMs, decode } = await openPicture(source, options);
+  const { label, width, height, frameCount, delaysMs, decode } = await openPicture(source, options);
+  const check = (index: number): void => {
+    if (Number.isInteger(index) && index >= 0 && index < frameCount) return;
+    throw new RequestError("image", `expected a frame in 0..${frameCount - 1} of ${label}, got ${index}`);
+  };
   return {
+    width,
+    height,
     frameCount,
     delaysMs,
     frame(index) {
-      if (!Number.isInteger(index) || index < 0 || index >= frameCount) {
-        throw new RequestError("image", `expected a frame in 0..${frameCount - 1} of ${label}, got ${index}`);
+      check(index);
+      return decode({ first: index, count: 1 });
+    },
+    async *framesAt(indices) {
+      indices.forEach(check);
+      const runLength = Math.max(1, Math.floor(RUN_PIXELS / (width * height)));
+      for (let at = 0; at < indices.length; ) {
+        const first = indices[at];
+        let end = at + 1;
+        while (end < indices.length && indices[end] - first < runLength) end++;
+        const run = await decode({ first, count: indices[end - 1] - first + 1 });
+        for (; at < end; at++) yield [indices[at], cutFrame(run, indices[at] - first, height)] as const;
       }
-      return decode(index);
     },
   };
+}
+
+/** One frame of a run, which lie one below the other. */
+function cutFrame({ width, data }: RgbImage, index: number, height: number): RgbImage {
+  const frameBytes = width * height * 3;
+  return { width, height, data: data.slice(index * frameBytes, (index + 1) * frameBytes) };
 }
 
 /**
@@ -87,7 +117,7 @@ export async function decodeAnimation(
     );
   }
   const frames: RgbImage[] = [];
-  for (let i = 0; i < frameCount; i++) frames.push(await decode(i));
+  for (let i = 0; i < frameCount; i++) frames.push(await decode({ first: i, count: 1 }));
   return { frames, delaysMs };
 }
 
@@ -98,8 +128,11 @@ interface OpenedPicture {
   readonly height: number;
   readonly frameCount: number;
   readonly delaysMs: readonly number[];
-  /** `prepareGif` may change a GIF's bytes first. */
-  readonly decode: (frame: number, prepareGif?: (bytes: Uint8Array) => Uint8Array) => Promise<RgbImage>;
+  /** Several frames come as one picture, one below the other. `prepareGif` may change a GIF's bytes first. */
+  readonly decode: (
+    run: { first: number; count: number },
+    prepareGif?: (bytes: Uint8Array) => Uint8Array,
+  ) => Promise<RgbImage>;
 }
 
 /** Reads the file and its header, and refuses what must not be decoded. */
@@ -124,15 +157,15 @@ async function openPicture(source: Uint8Array | string, options: DecodeOptions):
   }
   const isAnimatedFormat = format === "gif" || format === "webp";
   const isCmyk = header.space === "cmyk";
-  const decode: OpenedPicture["decode"] = (frame, prepareGif) =>
+  const decode: OpenedPicture["decode"] = ({ first, count }, prepareGif) =>
     guard(async () => {
       const input: SharpOptions = {
         // Pillow raises on truncated files and lives with libjpeg's warnings.
         failOn: "truncated",
-        limitInputPixels: maxPixels,
+        limitInputPixels: Math.max(maxPixels, width * height * count),
         ignoreIcc: true,
         autoOrient: exifRotate,
-        ...(isAnimatedFormat ? { page: frame, pages: 1 } : {}),
+        ...(isAnimatedFormat ? { page: first, pages: count } : {}),
       };
       const prepared = format === "gif" && prepareGif ? prepareGif(bytes) : bytes;
       const pipeline = openSharp(prepared, input).timeout({ seconds: TIMEOUT_SECONDS });

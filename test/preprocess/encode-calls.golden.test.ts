@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { decodeImage } from "../../src/io/image-file.ts";
-import { evenFrameIndices } from "../../src/preprocess/frame-sampling.ts";
+import { readVideo } from "../../src/io/video-file.ts";
 import { type ImageOptions, planFrames, planImages } from "../../src/preprocess/image-plan.ts";
 import { pixelValues } from "../../src/preprocess/pixels.ts";
 import { parsePreprocessorConfig } from "../../src/preprocess/preprocessor-config.ts";
@@ -53,10 +53,8 @@ describeGolden("tiles of the golden cases", (dir) => {
       .map((file) => [checkpoint, file] as const),
   );
 
-  const readFrames = (folder: string, count: number): Promise<RgbImage[]> => {
-    const files = readdirSync(join(dir, folder)).sort();
-    return Promise.all(evenFrameIndices(files.length, count).map((i) => decodeImage(join(dir, folder, files[i]))));
-  };
+  const readFrames = async (folder: string, numFrames: number): Promise<readonly RgbImage[]> =>
+    (await readVideo(join(dir, folder), { sampling: { numFrames, fps: 0 } })).frames;
 
   it("has all cases", () => {
     expect(cases.length).toBe(70);
@@ -79,7 +77,7 @@ describeGolden("tiles of the golden cases", (dir) => {
     };
 
     const images: RgbImage[] = [];
-    const videos: RgbImage[][] = [];
+    const videos: (readonly RgbImage[])[] = [];
     const kinds: ("image" | "video")[] = [];
     for (const part of golden.conversation.flatMap((turn) => turn.parts)) {
       if (part.type === "text") continue;
