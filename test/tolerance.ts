@@ -26,6 +26,11 @@ export const BOUNDS = {
    * bound is 16 units. A term that is missing or doubled is off by about 1 / n, with n at most a few thousand here.
    */
   sum: { nmse: 1e-13, relative: 1e-6, ofLargest: 0, floor: 1e-30 },
+  /**
+   * Products with quantised weights: codes and their sums are exact on every backend, so only the f32 arithmetic of scales and the sum over
+   * groups errs. One code that is off by one moves a result by 1e-4 of the largest.
+   */
+  packed: { nmse: 1e-12, relative: 1e-6, ofLargest: 1e-6, floor: 1e-30 },
   /** Few f32 operations and statistics that are as good as f64: a few units of 2^-24 each. */
   norm: { nmse: 1e-13, relative: 1e-6, ofLargest: 2e-7, floor: 1e-30 },
   /** One angle in f64, sine and cosine to f32, two products: units of 2^-24 of the pair's length. */
@@ -59,4 +64,6 @@ export const CLASS_OF_OP: Readonly<Record<OpName, OpClass>> = {
   splitTiles: "exact",
   concatColumns: "exact",
   copy: "exact",
+  linearPacked: "packed",
+  embeddingPacked: "exact",
 };

@@ -7,6 +7,7 @@
  * Sizes follow docs/notation.md. All operands are contiguous row-major. Activations are f32; a weight is f32, bf16 or f16.
  */
 import type { DType, HostArray } from "../core/dtype.ts";
+import type { QuantizedWeight } from "../core/quantized-weight.ts";
 import type { Shape } from "../core/shape.ts";
 
 /** Memory of one device. Opaque to everyone but its backend. */
@@ -22,6 +23,23 @@ export interface Operand {
   readonly shape: Shape;
   readonly dtype: DType;
 }
+
+/**
+ * A quantised matrix [M, C] in the form that one backend's kernels read. Opaque to everyone but that backend; its memory lives as long
+ * as it is referenced.
+ */
+export interface PackedWeight {
+  readonly format: QuantizedWeight["format"];
+  readonly shape: readonly [M: number, C: number];
+  /** Memory held. */
+  readonly byteLength: number;
+}
+
+/**
+ * What activations are rounded to in front of an int4 weight: int8 or int16 codes with one scale per row and group. int16 is
+ * as good as f32 (2^-16 of a group's largest value) and halves the speed of many rows.
+ */
+export type Int4Activations = "int8" | "int16";
 
 export type GeluKind = "tanh" | "erf";
 
@@ -58,6 +76,20 @@ export interface Backend {
   // — operations —
   /** out[T, M] = x[T, C] · weight[M, C]ᵀ (+ bias[M]). */
   linear(out: Operand, x: Operand, weight: Operand, bias: Operand | null): void;
+  /**
+   * Packs a quantised weight for `linearPacked` and `embeddingPacked`. Groups of int4 weights must be multiples of 32.
+   * @throws UnsupportedError for other groups.
+   */
+  pack(weight: QuantizedWeight): PackedWeight;
+  /** The first `rows` rows of a packed weight, sharing its memory. */
+  packedRows(weight: PackedWeight, rows: number): PackedWeight;
+  /**
+   * out[T, M] = x[T, C] · weight[M, C]ᵀ (+ bias[M]) with x rounded to integer codes, one scale per row (int8 weights) or per row and
+   * group (int4 weights), exact integer sums, and the scales applied to those. The definition is reference/linear-packed.ts.
+   */
+  linearPacked(out: Operand, x: Operand, weight: PackedWeight, bias: Operand | null): void;
+  /** out[T, C]: row ids[t] of the packed table [V, C], as f32. Ids are checked by the caller. */
+  embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void;
   /** out[T, C]: (x − mean) / sqrt(var + eps) · weight[C] + bias[C], population variance. */
   layerNorm(out: Operand, x: Operand, weight: Operand, bias: Operand, eps: number): void;
   /** out[T, C]: x / sqrt(mean(x²) + eps) · weight[C]. */

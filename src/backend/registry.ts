@@ -1,6 +1,6 @@
 /** Chooses a backend by name. Node-only backends register themselves through `registerBackend` at their entry point. */
 import { DeviceError } from "../util/errors.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, Int4Activations } from "./backend.ts";
 import { ReferenceBackend } from "./reference/reference-backend.ts";
 
 export type DeviceName = "auto" | "cpu" | "reference";
@@ -8,6 +8,8 @@ export type DeviceName = "auto" | "cpu" | "reference";
 export interface BackendOptions {
   /** Worker threads of the backend. Default: what the machine can run at once. */
   readonly threads?: number;
+  /** What activations are rounded to in front of an int4 weight. Default: int8. */
+  readonly int4Activations?: Int4Activations;
 }
 
 export interface BackendFactory {
@@ -23,7 +25,7 @@ const reference: BackendFactory = {
   name: "reference",
   rank: 0,
   unavailable: () => null,
-  create: () => new ReferenceBackend(),
+  create: (options) => new ReferenceBackend(options),
 };
 
 const factories = new Map<string, BackendFactory>([[reference.name, reference]]);

@@ -6,6 +6,7 @@ import type { AttentionOptions, Backend, GeluKind } from "../backend/backend.ts"
 import { type DType, isWeightDType } from "../core/dtype.ts";
 import { elementCount, formatShape, type Shape, shapesEqual } from "../core/shape.ts";
 import { DTypeError, ShapeError } from "../util/errors.ts";
+import { PackedTensor } from "./packed-tensor.ts";
 import { registerStorage } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -16,11 +17,11 @@ export function empty(backend: Backend, dtype: DType, shape: Shape): Tensor {
   return new Tensor(backend, storage, shape);
 }
 
-/** x[…, C] · weight[M, C]ᵀ + bias[M] → […, M]. */
-export function linear(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+/** x[…, C] · weight[M, C]ᵀ + bias[M] → […, M]. Of a packed weight: with x rounded to integer codes (`Backend.linearPacked`). */
+export function linear(x: Tensor, weight: Tensor | PackedTensor, bias: Tensor | null): Tensor {
   const C = x.shape.at(-1) ?? 0;
   expectF32("linear", "x", x);
-  expectWeight("linear", "weight", weight);
+  if (weight instanceof Tensor) expectWeight("linear", "weight", weight);
   if (weight.shape.length !== 2 || weight.shape[1] !== C) {
     throw new ShapeError(
       "linear",
@@ -30,7 +31,8 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
   const M = weight.shape[0];
   if (bias) expectVector("linear", "bias", bias, M);
   const out = empty(x.backend, "f32", [...x.shape.slice(0, -1), M]);
-  x.backend.linear(out, x, weight, bias);
+  if (weight instanceof PackedTensor) x.backend.linearPacked(out, x, weight.packed, bias);
+  else x.backend.linear(out, x, weight, bias);
   return out;
 }
 
@@ -125,14 +127,17 @@ export function add(a: Tensor, b: Tensor): Tensor {
 }
 
 /** Rows of table[V, C] as f32. @throws ShapeError when an id is outside 0 … V − 1. */
-export function embedding(ids: Int32Array, table: Tensor): Tensor {
-  expectWeight("embedding", "table", table);
+export function embedding(ids: Int32Array, table: Tensor | PackedTensor): Tensor {
+  if (table instanceof Tensor) expectWeight("embedding", "table", table);
   const [V, C] = table.shape;
   for (const id of ids) {
     if (!(id >= 0 && id < V)) throw new ShapeError("embedding", `expected ids in 0..${V - 1}, got ${id}`);
   }
   const out = empty(table.backend, "f32", [ids.length, C]);
-  if (ids.length > 0) table.backend.embedding(out, Tensor.from(table.backend, "i32", ids, [ids.length]), table);
+  if (ids.length === 0) return out;
+  const rows = Tensor.from(table.backend, "i32", ids, [ids.length]);
+  if (table instanceof PackedTensor) table.backend.embeddingPacked(out, rows, table.packed);
+  else table.backend.embedding(out, rows, table);
   return out;
 }
 

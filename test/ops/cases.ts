@@ -7,6 +7,7 @@ import type { DType } from "../../src/core/dtype.ts";
 import { elementCount, type Shape } from "../../src/core/shape.ts";
 import type { OpClass } from "../tolerance.ts";
 import type { InputSpec } from "./inputs.ts";
+import { PACKED_CASES } from "./packed-cases.ts";
 
 export type OpName =
   | "linear"
@@ -25,7 +26,9 @@ export type OpName =
   | "stitchTiles"
   | "splitTiles"
   | "concatColumns"
-  | "copy";
+  | "copy"
+  | "linearPacked"
+  | "embeddingPacked";
 
 export interface OpCase {
   readonly op: OpName;
@@ -522,4 +525,5 @@ export const OP_CASES: readonly OpCase[] = [
   ...embeddingCases,
   ...patchCases,
   ...mapCases,
+  ...PACKED_CASES,
 ];

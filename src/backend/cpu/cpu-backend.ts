@@ -3,8 +3,10 @@
  * were checked by tensor/ops.ts, array sizes are checked again by the addon.
  */
 import type { DType, HostArray } from "../../core/dtype.ts";
+import type { QuantizedWeight } from "../../core/quantized-weight.ts";
 import { elementCount } from "../../core/shape.ts";
-import type { AttentionOptions, Backend, GeluKind, Operand, Storage } from "../backend.ts";
+import { UnsupportedError } from "../../util/errors.ts";
+import type { AttentionOptions, Backend, GeluKind, Operand, PackedWeight, Storage } from "../backend.ts";
 import { f32, HostMemory, i32 } from "../host.ts";
 import type { Binding, NativeContext } from "./binding.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
@@ -70,6 +72,22 @@ export class CpuBackend implements Backend {
       C,
       M,
     );
+  }
+
+  pack(_weight: QuantizedWeight): PackedWeight {
+    return notYet();
+  }
+
+  packedRows(_weight: PackedWeight, _rows: number): PackedWeight {
+    return notYet();
+  }
+
+  linearPacked(_out: Operand, _x: Operand, _weight: PackedWeight, _bias: Operand | null): void {
+    notYet();
+  }
+
+  embeddingPacked(_out: Operand, _ids: Operand, _table: PackedWeight): void {
+    notYet();
   }
 
   layerNorm(out: Operand, x: Operand, weight: Operand, bias: Operand, eps: number): void {
@@ -195,4 +213,8 @@ export class CpuBackend implements Backend {
 /** Rows and width of an operand as a matrix over its last axis. */
 function rowsOf(operand: Operand): [T: number, C: number] {
   return [elementCount(operand.shape.slice(0, -1)), operand.shape.at(-1) ?? 0];
+}
+
+function notYet(): never {
+  throw new UnsupportedError("pack", "quantised weights have no native kernel. You can use the reference backend");
 }

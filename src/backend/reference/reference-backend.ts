@@ -4,16 +4,28 @@
  * other backend is held to it (test/ops/). It is itself held to files that PyTorch made (test/models/).
  */
 import type { DType, HostArray } from "../../core/dtype.ts";
-import type { AttentionOptions, Backend, GeluKind, Operand, Storage } from "../backend.ts";
+import type { QuantizedWeight } from "../../core/quantized-weight.ts";
+import type {
+  AttentionOptions,
+  Backend,
+  GeluKind,
+  Int4Activations,
+  Operand,
+  PackedWeight,
+  Storage,
+} from "../backend.ts";
 import { HostMemory } from "../host.ts";
 import { add } from "./add.ts";
 import { areaResize } from "./area-resize.ts";
 import { attention } from "./attention.ts";
 import { concatColumns } from "./concat-columns.ts";
 import { embedding } from "./embedding.ts";
+import { embeddingPacked } from "./embedding-packed.ts";
 import { gelu } from "./gelu.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { linear } from "./linear.ts";
+import { linearPacked } from "./linear-packed.ts";
+import { pack, packedRows } from "./packed-weight.ts";
 import { patchEmbed } from "./patch-embed.ts";
 import { pool3d } from "./pool3d.ts";
 import { rmsNorm } from "./rms-norm.ts";
@@ -26,7 +38,12 @@ export class ReferenceBackend implements Backend {
   readonly name = "reference";
   readonly description = "reference (plain loops, 1 thread)";
   readonly threads = 1;
+  readonly int4Activations: Int4Activations;
   readonly #memory = new HostMemory();
+
+  constructor(options: { readonly int4Activations?: Int4Activations } = {}) {
+    this.int4Activations = options.int4Activations ?? "int8";
+  }
 
   alloc(dtype: DType, length: number): Storage {
     return this.#memory.alloc(dtype, length);
@@ -50,6 +67,22 @@ export class ReferenceBackend implements Backend {
 
   linear(out: Operand, x: Operand, weight: Operand, bias: Operand | null): void {
     linear(out, x, weight, bias);
+  }
+
+  pack(weight: QuantizedWeight): PackedWeight {
+    return pack(weight);
+  }
+
+  packedRows(weight: PackedWeight, rows: number): PackedWeight {
+    return packedRows(weight, rows);
+  }
+
+  linearPacked(out: Operand, x: Operand, weight: PackedWeight, bias: Operand | null): void {
+    linearPacked(out, x, weight, bias, this.int4Activations);
+  }
+
+  embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void {
+    embeddingPacked(out, ids, table);
   }
 
   layerNorm(out: Operand, x: Operand, weight: Operand, bias: Operand, eps: number): void {
