@@ -99,6 +99,11 @@ NVILA_INLINE float sum_lanes(F32 a) {
   x = _mm_add_ps(x, _mm_movehl_ps(x, x));
   return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
+// out[0 … 3] = the lanes of a, b, c and d, each added in a fixed tree.
+NVILA_INLINE void store_sums(float* out, F32 a, F32 b, F32 c, F32 d) {
+  const __m256 x = _mm256_hadd_ps(_mm256_hadd_ps(a.v, b.v), _mm256_hadd_ps(c.v, d.v));
+  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1)));
+}
 NVILA_INLINE float max_lanes(F32 a) {
   __m128 x = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
   x = _mm_max_ps(x, _mm_movehl_ps(x, x));
@@ -175,6 +180,12 @@ NVILA_INLINE F32 bits_to_exponent(F32 a) {
   return {bits_to_float(bits << 23)};
 }
 NVILA_INLINE float sum_lanes(F32 a) { return a.v; }
+NVILA_INLINE void store_sums(float* out, F32 a, F32 b, F32 c, F32 d) {
+  out[0] = a.v;
+  out[1] = b.v;
+  out[2] = c.v;
+  out[3] = d.v;
+}
 NVILA_INLINE float max_lanes(F32 a) { return a.v; }
 NVILA_INLINE void transpose(F32 (&)[1]) {}
 

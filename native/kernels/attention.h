@@ -27,7 +27,7 @@ struct Segment {
 };
 
 // Few rows per key head: bound by reading keys and values; blocks of keys run in parallel and are merged afterwards.
-constexpr int64_t kFewAttentionRows = 64;
+constexpr int64_t kFewAttentionRows = 24;
 Status attention_few(ThreadPool& pool, const Segment& segment);
 
 // Many rows per key head: bound by arithmetic; rows run in parallel, each over all its keys.

@@ -1,73 +1,317 @@
-// Attention with few rows per key head (decoding): every block of keys is a task of its own, so all threads read, and leaves a state per
-// group of rows; then the states of a group are merged in the order of the blocks.
-#include "attention_block.h"
+// Attention with few rows per key head (decoding): bound by reading keys and values, which are read once, straight from where they
+// lie. Every block of keys is a task of its own, so that all threads read; it leaves a state per row, and the states of a row are merged
+// in the order of the blocks. Each row's arithmetic does not depend on the rows beside it.
+//
+// Versions, on Zen 3 (AVX2, 2 threads), 12 heads of 128, 2 key heads, T = 1, S = 4096, 28 caches in turn (235 MB); % of the read bandwidth
+// of the same run:
+//   4  a task per head, each row of the other head's keys and values fetched a block ahead   43 %
+//   5  a task for all heads, the next 8 keys fetched in the order of memory                  73–90 %  ← this
+//   6  5 with 16 or 24 keys                        the same; with 28 heads and 4 key heads 53 % for the 63 % of 5
+// The best single call of many, one cache of 8 MB at a time, of the ways to compute that came before:
+//   1  as attention_many, keys and values copied first      34 %  reading and computing take turns
+//   2  rows in lanes, but keys and values used in place     62 %  12 streams of broadcasts want too many pointers
+//   3  vectors along D, scores stored per row               71 %
+//   4  scores stored per key, no softmax across lanes       76 %  what 5 computes, too
+#include "attention.h"
+#include "exp2.h"
 
 namespace nvila {
 namespace NVILA_ISA {
 
 namespace {
 
-// Adds up the states of `count` blocks that lie `step` floats apart, into the first.
-void merge(float* states, int64_t count, int64_t step, int64_t D, int lanes) {
-  for (int base = 0; base < lanes; base += F32::width) {
-    float* lane = states + base;
-    F32 highest = load(lane + (D + 1) * lanes);
-    for (int64_t b = 1; b < count; b++) highest = max(load(lane + b * step + (D + 1) * lanes), highest);
-    highest = where_less(splat(-kInfinity), highest, highest, zero());
-    for (int64_t b = 0; b < count; b++) {
-      const float* state = lane + b * step;
-      const F32 factor = exp2(load(state + (D + 1) * lanes) - highest);
-      for (int64_t d = 0; d <= D; d++) {  // D sums and the sum of weights
-        const F32 part = load(state + d * lanes) * factor;
-        store(lane + d * lanes, b == 0 ? part : load(lane + d * lanes) + part);
+constexpr int64_t kKeys = 128;      // of a block, at most
+constexpr int64_t kLeastKeys = 32;  // of a block, unless all are fewer
+constexpr int64_t kBlocks = 16;     // that a segment is cut into if these bounds allow
+constexpr int64_t kSlabKeys = 8;    // of all heads: in use, while the next slab in the order of memory is fetched
+constexpr int kMostRows = 6;        // at a time
+constexpr int kLaneUnit = 8;        // columns of weights are a multiple of this
+constexpr float kInfinity = __builtin_inff();
+
+// Keys, or vectors of values, at a time beside R rows: R times as many sums hide the latency of fma and fit into 16 registers.
+constexpr int width_for(int R) { return R == 1 ? 8 : R <= 3 ? 4 : 2; }
+
+// One block of keys for all rows of one key head.
+struct Task {
+  const Segment* segment;
+  int64_t stride, start, size, rows, lanes;
+  const float* queries;  // [⌈D / width⌉][rows][width], scaled, padded with 0
+  const float* keys;     // of the head, `stride` apart
+  const float* values;
+  float* weights;        // [kKeys][lanes]: scores, then 2^(score − largest)
+  float* sums;           // [rows][D] of weighted values
+  float* totals;         // [lanes] of weights, then [lanes]: largest scores
+
+  // Keys of the block that a row sees.
+  int64_t seen(int64_t row) const { return smaller(size, larger(0, segment->seen(row) - start)); }
+};
+
+// weights[K][lanes], R columns of them = keys[K] · queries[R]ᵀ; up to 3 columns behind them are overwritten. ahead, if not null, is
+// K · D floats that are fetched on the way.
+template <int R, int K>
+NVILA_INLINE void score_tile(float* weights, const Task& task, const float* queries, const float* keys, const float* ahead) {
+  const int64_t D = task.segment->D, stride = task.stride, query_step = task.rows * F32::width;
+  constexpr int R4 = (R + 3) / 4 * 4;
+  F32 acc[K][R4];
+  for (int k = 0; k < K; k++) {
+    for (int r = 0; r < R4; r++) acc[k][r] = zero();
+  }
+  int64_t d = 0;
+  while (d + F32::width <= D) {
+    if (ahead) {
+#pragma GCC unroll 8
+      for (int k = 0; k < K; k++) __builtin_prefetch(ahead + K * d + k * 16, 0, 2);
+    }
+    // One cache line.
+    for (const int64_t end = smaller(d + 16, D - F32::width + 1); d < end; d += F32::width, queries += query_step) {
+      F32 key[K];
+#pragma GCC unroll 8
+      for (int k = 0; k < K; k++) key[k] = load(keys + k * stride + d);
+#pragma GCC unroll 6
+      for (int r = 0; r < R; r++) {
+        const F32 query = load(queries + r * F32::width);
+#pragma GCC unroll 8
+        for (int k = 0; k < K; k++) acc[k][r] = fma(query, key[k], acc[k][r]);
       }
     }
   }
+  if (d < D) {
+    for (int k = 0; k < K; k++) {
+      const F32 key = load_first(keys + k * stride + d, static_cast<int>(D - d));
+      for (int r = 0; r < R; r++) acc[k][r] = fma(load(queries + r * F32::width), key, acc[k][r]);
+    }
+  }
+  for (int k = 0; k < K; k++) {
+    for (int r = 0; r < R; r += 4) store_sums(weights + k * task.lanes + r, acc[k][r], acc[k][r + 1], acc[k][r + 2], acc[k][r + 3]);
+  }
+}
+
+template <int R>
+void add_scores(const Task& task, int64_t row, int64_t first, int64_t keys, const float* ahead) {
+  constexpr int K = width_for(R);
+  const float* queries = task.queries + row * F32::width;
+  int64_t s = first;
+  for (; s + K <= first + keys; s += K) {
+    score_tile<R, K>(task.weights + s * task.lanes + row, task, queries, task.keys + s * task.stride,
+                     ahead ? ahead + (s - first) * task.segment->D : nullptr);
+  }
+  for (; s < first + keys; s++) {
+    score_tile<R, 1>(task.weights + s * task.lanes + row, task, queries, task.keys + s * task.stride, nullptr);
+  }
+}
+
+// Scores of F32::width rows become weights.
+void weigh(const Task& task, int64_t row, int64_t keys) {
+  const int64_t lanes = task.lanes;
+  float limits[F32::width];
+  for (int64_t r = 0; r < F32::width; r++) limits[r] = static_cast<float>(task.seen(smaller(row + r, task.rows - 1)));
+  const F32 limit = load(limits);
+  F32 high = splat(-kInfinity);
+  for (int64_t s = 0; s < keys; s++) {
+    float* score = task.weights + s * lanes + row;
+    const F32 x = where_less(splat(static_cast<float>(s)), limit, load(score), splat(-kInfinity));
+    store(score, x);
+    high = max(x, high);
+  }
+  // While all scores are −∞: 0, so that their weights are 0 and not NaN.
+  const F32 base = where_less(splat(-kInfinity), high, high, zero());
+  F32 total = zero();
+  for (int64_t s = 0; s < keys; s++) {
+    float* weight = task.weights + s * lanes + row;
+    const F32 w = exp2(load(weight) - base);
+    store(weight, w);
+    total = total + w;
+  }
+  store(task.totals + row, total);
+  store(task.totals + lanes + row, high);
+}
+
+// sums[R][D], V vectors of columns, += weights[keys][R]ᵀ · values[keys]. Only the first `count` lanes if count is not 0. ahead, if not
+// null, is keys · V vectors that are fetched on the way.
+template <int R, int V>
+NVILA_INLINE void value_tile(float* sums, const Task& task, const float* weights, const float* values, const float* ahead, int64_t keys,
+                             int count) {
+  const int64_t D = task.segment->D, stride = task.stride, lanes = task.lanes;
+  F32 acc[R][V];
+  for (int r = 0; r < R; r++) {
+    for (int i = 0; i < V; i++) acc[r][i] = count ? load_first(sums + r * D + i * F32::width, count) : load(sums + r * D + i * F32::width);
+  }
+  for (int64_t s = 0; s < keys; s++) {
+    if (ahead) {
+      for (int i = 0; i < V; i += 16 / F32::width) __builtin_prefetch(ahead + (s * V + i) * F32::width, 0, 2);
+    }
+    F32 value[V];
+#pragma GCC unroll 8
+    for (int i = 0; i < V; i++) {
+      const float* from = values + s * stride + i * F32::width;
+      value[i] = count ? load_first(from, count) : load(from);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < R; r++) {
+      const F32 weight = splat(weights[s * lanes + r]);
+#pragma GCC unroll 8
+      for (int i = 0; i < V; i++) acc[r][i] = fma(weight, value[i], acc[r][i]);
+    }
+  }
+  for (int r = 0; r < R; r++) {
+    for (int i = 0; i < V; i++) {
+      if (count) store_first(sums + r * D + i * F32::width, acc[r][i], count);
+      else store(sums + r * D + i * F32::width, acc[r][i]);
+    }
+  }
+}
+
+template <int R>
+void add_values(const Task& task, int64_t row, int64_t first, int64_t keys, const float* ahead) {
+  constexpr int V = width_for(R);
+  const int64_t D = task.segment->D;
+  float* sums = task.sums + row * D;
+  const float* weights = task.weights + first * task.lanes + row;
+  const float* values = task.values + first * task.stride;
+  int64_t d = 0;
+  for (; d + V * F32::width <= D; d += V * F32::width) {
+    value_tile<R, V>(sums + d, task, weights, values + d, ahead ? ahead + d * keys : nullptr, keys, 0);
+  }
+  for (; d + F32::width <= D; d += F32::width) value_tile<R, 1>(sums + d, task, weights, values + d, nullptr, keys, 0);
+  if (d < D) value_tile<R, 1>(sums + d, task, weights, values + d, nullptr, keys, static_cast<int>(D - d));
+}
+
+// Calls f(first row, Rows<R>()) for R rows at a time; the pieces differ by at most one row.
+template <int R>
+struct Rows {
+  static constexpr int count = R;
+};
+template <typename F>
+NVILA_INLINE void in_groups(int64_t rows, F&& f) {
+  const int64_t groups = ceil_div(rows, kMostRows);
+  for (int64_t i = 0; i < groups; i++) {
+    const int64_t first = i * rows / groups;
+    switch ((i + 1) * rows / groups - first) {
+      case 1: f(first, Rows<1>()); break;
+      case 2: f(first, Rows<2>()); break;
+      case 3: f(first, Rows<3>()); break;
+      case 4: f(first, Rows<4>()); break;
+      case 5: f(first, Rows<5>()); break;
+      default: f(first, Rows<6>());
+    }
+  }
+}
+
+// The block `tasks` of all key heads. `next` is what will be read after it, or null.
+void attend(const Task* tasks, const float* next) {
+  const Segment& segment = *tasks[0].segment;
+  const int64_t D = segment.D, Hkv = segment.Hkv, rows = tasks[0].rows, stride = tasks[0].stride, keys = tasks[0].seen(rows - 1);
+  for (int64_t s = 0; s < keys; s += kSlabKeys) {
+    const float* ahead = s + kSlabKeys < keys ? tasks[0].keys + (s + kSlabKeys) * stride : tasks[0].values;
+    for (int64_t head = 0; head < Hkv; head++) {
+      in_groups(rows, [&](int64_t row, auto group) {
+        add_scores<decltype(group)::count>(tasks[head], row, s, smaller(kSlabKeys, keys - s), row == 0 ? ahead + head * kSlabKeys * D : nullptr);
+      });
+    }
+  }
+  for (int64_t head = 0; head < Hkv; head++) {
+    for (int64_t row = 0; row < rows; row += F32::width) weigh(tasks[head], row, keys);
+    for (int64_t i = 0; i < rows * D; i++) tasks[head].sums[i] = 0.0f;
+  }
+  for (int64_t s = 0; s < keys; s += kSlabKeys) {
+    const float* ahead = s + kSlabKeys < keys ? tasks[0].values + (s + kSlabKeys) * stride : next;
+    for (int64_t head = 0; head < Hkv; head++) {
+      const Task& task = tasks[head];
+      in_groups(rows, [&](int64_t row, auto group) {
+        constexpr int R = decltype(group)::count;
+        const int64_t all = larger(0, smaller(kSlabKeys, task.seen(row) - s));
+        if (all > 0) add_values<R>(task, row, s, all, row == 0 && ahead ? ahead + head * kSlabKeys * D : nullptr);
+        // Keys that not all of these rows see: the others must not even meet 0 · value, which is NaN when the value is infinite.
+        for (int64_t r = row + 1; r < row + R; r++) {
+          const int64_t more = smaller(kSlabKeys, task.seen(r) - s) - all;
+          if (more > 0) add_values<1>(task, r, s + all, more, nullptr);
+        }
+      });
+    }
+  }
+}
+
+// out[D] of one row from its sums and totals in `count` blocks that lie `step` floats apart. All zeros if it sees no key.
+void merge(float* out, const float* sums, const float* totals, int64_t lanes, int64_t count, int64_t step, int64_t D, bool sees) {
+  float highest = -kInfinity, total = 0;
+  for (int64_t b = 0; b < count; b++) {
+    const float high = totals[b * step + lanes];
+    if (high > highest) highest = high;
+  }
+  if (highest == -kInfinity) highest = 0.0f;
+  for (int64_t d = 0; d < D; d++) out[d] = 0.0f;
+  for (int64_t b = 0; b < count; b++) {
+    float factor[F32::width];
+    store(factor, exp2(splat(totals[b * step + lanes] - highest)));
+    const F32 by = load(factor);
+    const float* sum = sums + b * step;
+    int64_t d = 0;
+    for (; d + F32::width <= D; d += F32::width) store(out + d, fma(load(sum + d), by, load(out + d)));
+    if (d < D) {
+      const int rest = static_cast<int>(D - d);
+      store_first(out + d, fma(load_first(sum + d, rest), by, load_first(out + d, rest)), rest);
+    }
+    total += totals[b * step] * factor[0];
+  }
+  for (int64_t d = 0; sees && d < D; d++) out[d] = out[d] / total;
 }
 
 }  // namespace
 
 Status attention_few(ThreadPool& pool, const Segment& segment) {
-  const int64_t D = segment.D, rows = segment.rows(), Hkv = segment.Hkv, stride = block_stride(D);
-  const KeyBlocks blocks(segment.Tk);
-  const int64_t groups = ceil_div(rows, kLanes);
-  const auto rows_of = [&](int64_t group) { return smaller(kLanes, rows - group * kLanes); };
-  const int64_t all_groups = Hkv * groups;
+  const int64_t D = segment.D, rows = segment.rows(), Hkv = segment.Hkv;
+  // + 3: scores are stored in fours.
+  const int64_t lanes = ceil_div(rows + 3, kLaneUnit) * kLaneUnit, vectors = ceil_div(D, F32::width);
+  // Blocks of equal size, by Tk alone.
+  const int64_t wanted = smaller(kKeys, larger(kLeastKeys, ceil_div(segment.Tk, kBlocks)));
+  const int64_t blocks = ceil_div(segment.Tk, wanted);
+  const int64_t block_keys = blocks ? ceil_div(segment.Tk, blocks) : 0;
+  const int64_t query_floats = rows * vectors * F32::width, state_floats = rows * D + 2 * lanes;
 
-  const int64_t shared = all_groups * (queries_size(D) + larger(1, blocks.count) * state_size(D));
-  float* queries = static_cast<float*>(pool.shared_scratch(static_cast<size_t>(shared) * sizeof(float), ThreadPool::Shared::kLinear));
+  const int64_t floats = Hkv * (query_floats + blocks * state_floats);
+  float* queries = static_cast<float*>(pool.shared_scratch(static_cast<size_t>(floats) * sizeof(float), ThreadPool::Shared::kLinear));
   if (!queries) return Status::kOutOfMemory;
-  float* states = queries + all_groups * queries_size(D);
-  const int64_t floats = 2 * blocks.size * stride + (blocks.size + 1) * kLanes;
+  float* states = queries + Hkv * query_floats;
+  const size_t tasks_bytes = static_cast<size_t>(ceil_div(Hkv * static_cast<int64_t>(sizeof(Task)), 64) * 64);
+  const size_t thread_bytes = tasks_bytes + static_cast<size_t>(Hkv * kKeys * lanes) * sizeof(float);
   for (int thread = 0; thread < pool.threads(); thread++) {
-    if (!pool.scratch(thread, static_cast<size_t>(floats) * sizeof(float))) return Status::kOutOfMemory;
+    if (!pool.scratch(thread, thread_bytes)) return Status::kOutOfMemory;
   }
-  for (int64_t i = 0; i < all_groups; i++) {
-    const int64_t group = i % groups;
-    pack_queries(queries + i * queries_size(D), segment, i / groups, group * kLanes, rows_of(group));
+  const F32 scale = splat(segment.scale), rest = splat(segment.scale_rest);
+  for (int64_t i = 0; i < Hkv * rows; i++) {
+    const float* from = segment.q + segment.offset(i / rows, i % rows);
+    float* to = queries + i / rows * query_floats + i % rows * F32::width;
+    for (int64_t d = 0; d < D; d += F32::width, to += rows * F32::width) {
+      const F32 q = load_first(from + d, static_cast<int>(smaller(F32::width, D - d)));
+      store(to, fma(q, scale, q * rest));
+    }
   }
-  pool.parallel_for(blocks.count * Hkv, 1, [&](int64_t index, int64_t, int thread) {
-    const int64_t head = index % Hkv, start = index / Hkv * blocks.size;
-    const int64_t size = smaller(blocks.size, segment.Tk - start);
-    float* keys = static_cast<float*>(pool.scratch(thread, 0));
-    float* values = keys + blocks.size * stride;
-    float* limits = values + blocks.size * stride;
-    copy_block(keys, segment.k, segment, head, start, size);
-    copy_block(values, segment.v, segment, head, start, size);
-    Block block = {keys, values, stride, D, 0, 0, limits, limits + kLanes};
-    for (int64_t group = 0; group < groups; group++) {
-      const int64_t i = head * groups + group;
-      float* state = states + (index / Hkv * all_groups + i) * state_size(D);
-      clear_state(state, D, lanes_for(rows_of(group)));
-      set_limits(block, limits, segment, group * kLanes, rows_of(group), start, size);
-      if (block.some > 0) attend(state, queries + i * queries_size(D), block, lanes_for(rows_of(group)));
+
+  // How many blocks a thread takes at once changes no result: each leaves states of its own.
+  const int64_t grain = larger(1, blocks / (4 * pool.threads()));
+  pool.parallel_for(blocks, grain, [&](int64_t begin, int64_t end, int thread) {
+    Task* tasks = static_cast<Task*>(pool.scratch(thread, 0));
+    float* weights = reinterpret_cast<float*>(static_cast<char*>(pool.scratch(thread, 0)) + tasks_bytes);
+    for (int64_t block = begin; block < end; block++) {
+      const int64_t start = block * block_keys, size = smaller(block_keys, segment.Tk - start);
+      for (int64_t head = 0; head < Hkv; head++) {
+        const int64_t place = (start * Hkv + head) * D;
+        float* sums = states + (block * Hkv + head) * state_floats;
+        tasks[head] = {&segment, Hkv * D, start, size, rows, lanes, queries + head * query_floats, segment.k + place, segment.v + place,
+                       weights + head * kKeys * lanes, sums, sums + rows * D};
+      }
+      // What this thread reads after this block, if the threads keep their order.
+      const int64_t next = block + 1 < end ? block + 1 : end + (pool.threads() - 1) * grain;
+      attend(tasks, next < blocks ? segment.k + next * block_keys * Hkv * D : nullptr);
     }
   });
-  pool.parallel_for(all_groups, 1, [&](int64_t i, int64_t, int) {
-    const int64_t group = i % groups;
-    float* state = states + i * state_size(D);
-    if (blocks.count > 1) merge(state, blocks.count, all_groups * state_size(D), D, lanes_for(rows_of(group)));
-    finish(segment, state, i / groups, group * kLanes, rows_of(group));
+  pool.parallel_for(Hkv * rows, 4, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) {
+      const int64_t head = i / rows, row = i % rows;
+      const float* first = states + head * state_floats;
+      merge(segment.out + segment.offset(head, row), first + row * D, first + rows * D + row, lanes, blocks, Hkv * state_floats, D,
+            segment.seen(row) > 0);
+    }
   });
   return Status::kOk;
 }

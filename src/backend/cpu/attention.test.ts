@@ -129,10 +129,10 @@ describe.skipIf(!binding)("native attention (skipped without the native addon)",
   const isas = available();
 
   it("equals the definition for models' shapes", () => {
-    check({ H: 2, Hkv: 2, D: 72, causal: false, segments: [[300, 300]] }, isas);
-    check({ H: 12, Hkv: 2, D: 128, causal: true, segments: [[33, 290]] }, isas);
-    check({ H: 12, Hkv: 2, D: 128, causal: true, segments: [[1, 700]] }, isas);
-    check({ H: 7, Hkv: 1, D: 128, causal: true, segments: [[3, 257]] }, isas);
+    check({ H: 2, Hkv: 2, D: 72, causal: false, segments: [[150, 150]] }, isas);
+    check({ H: 12, Hkv: 2, D: 128, causal: true, segments: [[11, 190]] }, isas);
+    check({ H: 12, Hkv: 2, D: 128, causal: true, segments: [[1, 300]] }, isas);
+    check({ H: 7, Hkv: 1, D: 128, causal: true, segments: [[3, 137]] }, isas);
     check({ H: 3, Hkv: 1, D: 16, causal: true, segments: [[150, 150]] }, isas);
   });
 
@@ -184,7 +184,7 @@ describe.skipIf(!binding)("native attention (skipped without the native addon)",
     });
     fc.assert(
       fc.property(cases, ({ group, ...c }) => check({ ...c, H: c.Hkv * group }, isas, 4e-6)),
-      { numRuns: 40, seed: 2026 },
+      { numRuns: 20, seed: 2026 },
     );
   });
 
