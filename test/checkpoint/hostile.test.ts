@@ -149,31 +149,28 @@ describeGolden("golden checkpoints, damaged", (dir) => {
     preprocessor: readJson(join(golden(model), "vision_tower/preprocessor_config.json")),
   });
 
-  it.each(["nvila-tiny-s2", "nvila-tiny-video"])(
-    "every key of every configuration of %s, removed or retyped",
-    (model) => {
-      const configs = configsOf(model);
-      let tried = 0;
-      let refused = 0;
-      for (const part of Object.keys(configs) as (keyof NvilaConfigFiles)[]) {
-        // The copies of the parts' configurations inside the root, and lists of ids, are not read.
-        const places = placesIn(configs[part]).filter(
-          (path) => path.length === 1 || (part !== "root" && path.length < 3),
-        );
-        for (const path of places) {
-          for (const value of [undefined, ...ODD_VALUES]) {
-            const files = { ...configs, [part]: withValueAt(configs[part], path, value) };
-            const config = valueOrNvilaError(() => parseNvilaConfig(files));
-            tried++;
-            if (config instanceof NvilaError) refused++;
-            else expectUsable(config);
-          }
+  it("every key of every configuration, removed or retyped", () => {
+    const configs = configsOf("nvila-tiny-video");
+    let tried = 0;
+    let refused = 0;
+    for (const part of Object.keys(configs) as (keyof NvilaConfigFiles)[]) {
+      // The copies of the parts' configurations inside the root, and lists of ids, are not read.
+      const places = placesIn(configs[part]).filter(
+        (path) => path.length === 1 || (part !== "root" && path.length < 3),
+      );
+      for (const path of places) {
+        for (const value of [undefined, ...ODD_VALUES]) {
+          const files = { ...configs, [part]: withValueAt(configs[part], path, value) };
+          const config = valueOrNvilaError(() => parseNvilaConfig(files));
+          tried++;
+          if (config instanceof NvilaError) refused++;
+          else expectUsable(config);
         }
       }
-      expect(tried).toBeGreaterThan(2000);
-      expect(refused).toBeGreaterThan(500);
-    },
-  );
+    }
+    expect(tried).toBeGreaterThan(2000);
+    expect(refused).toBeGreaterThan(500);
+  });
 
   it("any JSON as configuration", () => {
     const configs = configsOf("nvila-tiny-s2");
