@@ -6,7 +6,7 @@
 import type { Shape } from "../core/shape.ts";
 import { formatShape } from "../core/shape.ts";
 import { ConfigError, UnsupportedError } from "../util/errors.ts";
-import { isJsonObject, type Json, type NvilaConfigFiles } from "./config-files.ts";
+import { isJsonObject, type Json, type NvilaConfigFiles, shortJson } from "./config-files.ts";
 
 /** Prefix of each part's tensors. */
 export const HF_PREFIX = { llm: "llm.", vision: "vision_tower.", projector: "mm_projector." } as const;
@@ -32,18 +32,20 @@ export function configsOfHfLayout(
     throw new ConfigError("config", `expected objects text_config and vision_config in ${label}`);
   }
   const { text_config: llm, vision_config: vision, mm_projector_cfg: projector } = root;
-  const visionWidth = vision.hidden_size;
-  if (typeof visionWidth !== "number") {
-    throw new ConfigError("config", `expected a number vision_config.hidden_size in ${label}`);
+  const { hidden_size: visionWidth, image_size: tile } = vision;
+  if (typeof visionWidth !== "number" || typeof tile !== "number") {
+    throw new ConfigError(
+      "config",
+      `expected numbers vision_config.hidden_size and image_size in ${label}, got ${shortJson(visionWidth)} and ${shortJson(tile)}`,
+    );
   }
   const found = tellProjector(visionWidth, shapeOf);
-  const tile = vision.image_size;
   const tiling: Json =
     found.scales > 1
       ? {
           image_aspect_ratio: "dynamic_s2",
           dynamic_s2: true,
-          s2_scales: Array.from({ length: found.scales }, (_, i) => (i + 1) * Number(tile)).join(","),
+          s2_scales: Array.from({ length: found.scales }, (_, i) => (i + 1) * tile).join(","),
           s2_resize_output_to_scale_idx: -1,
         }
       : found.type === "mlp_downsample_3x3_fix"

@@ -187,7 +187,10 @@ describeGolden("golden checkpoints, damaged", (dir) => {
           valueOrNvilaError(() => parseNvilaConfig({ ...configs, [part]: json }));
           valueOrNvilaError(() => parseNvilaConfig(configs, { overrides }));
           valueOrNvilaError(() => layoutOf(json));
-          valueOrNvilaError(() => configsOfHfLayout({ text_config: {}, vision_config: json }, () => [4]));
+          const shapeOf = (name: string) => (name === "layers.1.weight" ? [24] : [2, 2]);
+          const vision = { hidden_size: 2, image_size: json };
+          valueOrNvilaError(() => configsOfHfLayout({ text_config: {}, vision_config: json }, shapeOf));
+          valueOrNvilaError(() => configsOfHfLayout({ text_config: {}, vision_config: vision }, shapeOf));
         },
       ),
       { numRuns: 500 },
