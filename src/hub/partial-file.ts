@@ -10,7 +10,8 @@ import { onDisk } from "./disk-error.ts";
 import { TransientError } from "./hub-http.ts";
 import { contentHash, contentTag, type RepoFile } from "./repo-file.ts";
 
-const BLOCK_BYTES = 1 << 20;
+/** What a kill may cost, and enough for whole writes. */
+const BLOCK_BYTES = 256 << 10;
 
 /** The content is not what the hub promised. Never leaves this room. */
 export class BadContentError extends Error {

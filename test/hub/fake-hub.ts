@@ -59,6 +59,9 @@ export class FakeHub {
   /** Content tags of the storage; null: none. */
   storageTag: ((sha: string) => string) | null = (sha) => `"${sha}"`;
   readonly seen: Seen[] = [];
+  /** The most files that were ever under way at once. */
+  mostAtOnce = 0;
+  #atOnce = 0;
   readonly #repos = new Map<string, FakeRepo>();
   readonly #hub: Server;
   readonly #storage: Server;
@@ -169,6 +172,12 @@ export class FakeHub {
   }
 
   async #send(seen: Seen, file: FakeFile, response: ServerResponse, fault: Fault | null): Promise<void> {
+    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#atOnce);
+    const over = (): void => {
+      this.#atOnce--;
+      response.off("finish", over).off("close", over);
+    };
+    response.on("finish", over).on("close", over);
     const tag = tagOf(file);
     const etag = seen.server === "hub" ? `"${tag}"` : (this.storageTag?.(tag) ?? null);
     if (etag !== null) response.setHeader("etag", etag);

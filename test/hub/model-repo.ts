@@ -49,8 +49,8 @@ export const FAST: HubTiming = {
   baseDelayMs: 2,
   maxDelayMs: 10,
   maxRetryAfterMs: 60,
-  headersMs: 400,
-  stallMs: 150,
+  headersMs: 10_000, // tests that mean to wait set less
+  stallMs: 10_000,
   progressBytes: 64 * KIB,
   lockPollMs: 10,
   lockStaleMs: 400,
