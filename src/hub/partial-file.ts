@@ -88,6 +88,7 @@ export class PartialFile {
     await onDisk(this.path, async () => {
       for (let from = 0; from < end; ) {
         const { bytesWritten } = await this.#handle.write(this.#block, from, end - from, start + from);
+        if (bytesWritten === 0) throw new Error("the disk took no bytes"); // would go round for ever
         from += bytesWritten;
       }
     });
@@ -130,7 +131,7 @@ export class PartialFile {
     });
   }
 
-  /** Keeps what is there for a later run; an empty file goes. Safe after `finish` and after errors. */
+  /** Keeps what is there for a later run; an empty file goes. Safe after `moveTo` and after errors. */
   async close(): Promise<void> {
     if (this.#isFinished) return;
     try {
