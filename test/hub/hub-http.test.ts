@@ -100,6 +100,11 @@ describe("a request that fails", () => {
     expect(error).toMatchObject({ isUnreachable: false });
   });
 
+  it("of unknown kind may be tried again, and is told by its innermost cause", async () => {
+    failWith(new TypeError("fetch failed", { cause: new Error("odd", { cause: new Error("odder") }) }));
+    await expect(request("https://hub.example/a", SETTINGS)).rejects.toThrow("hub.example broke off (odder)");
+  });
+
   it.each([
     "DEPTH_ZERO_SELF_SIGNED_CERT",
     "CERT_HAS_EXPIRED",

@@ -69,6 +69,9 @@ export const HUB_VARIABLES: readonly string[] = [
   "TRANSFORMERS_OFFLINE",
   "HF_HUB_DISABLE_SYMLINKS",
   "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+  "HTTPS_PROXY",
+  "https_proxy",
+  "ALL_PROXY",
 ];
 
 /** In memory where there is such a folder: downloads wait for the disk before they count. */

@@ -43,11 +43,11 @@ export async function reportOf({ ended }: Running): Promise<PullReport> {
   }
 }
 
-/** Waits until `isTrue`. @throws after 20 s. */
+/** Waits until `isTrue`. @throws after 90 s. */
 export async function until(isTrue: () => boolean): Promise<void> {
   const start = performance.now();
   while (!isTrue()) {
-    if (performance.now() - start > 20_000) throw new Error("waited 20 s for nothing");
+    if (performance.now() - start > 90_000) throw new Error("waited 90 s for nothing");
     await new Promise((go) => setTimeout(go, 5));
   }
 }

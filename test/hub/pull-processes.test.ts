@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { bytesOf, type FakeFile, type FakeRepo, type Seen, tagOf } from "./fake-hub.ts";
 import { Bench, COMMIT, CONFIG, KIB, REPO_ID } from "./model-repo.ts";
 import { reportOf, startPull, until } from "./processes.ts";
@@ -12,6 +12,8 @@ const SECOND: FakeFile = { path: "second.safetensors", content: bytesOf(500 * KI
 const BIG_REPO: FakeRepo = { commit: COMMIT, files: [CONFIG, BIG, SECOND] };
 const ALL_BYTES = BIG.content.length + SECOND.content.length + CONFIG.content.length;
 const FILES = ["config.json", "model.safetensors", "second.safetensors"];
+
+vi.setConfig({ testTimeout: 180_000 }); // processes start slowly on a busy machine
 
 let bench: Bench;
 beforeEach(async () => {
@@ -46,8 +48,8 @@ describe("a process that is killed", () => {
     bench.hub.fault = () => null;
     const before = bench.hub.fileBytes(BIG);
     const start = performance.now();
-    const model = await bench.pull({ timing: { lockStaleMs: 60_000 } });
-    expect(performance.now() - start).toBeLessThan(5000);
+    const model = await bench.pull({ timing: { lockStaleMs: 600_000 } });
+    expect(performance.now() - start).toBeLessThan(60_000);
     expect(await bench.differing(model, BIG_REPO)).toEqual([]);
     expect(bench.hub.fileBytes(BIG) - before).toBe(BIG.content.length - kept);
     expect(await bench.leftovers()).toEqual([]);
