@@ -34,6 +34,7 @@ export interface PlannedImage {
   readonly grid: TileGrid | null;
 }
 
+/** What the pictures of one prompt became. */
 export interface ImagePlan {
   /** Tiles of all pictures in prompt order: one encoder batch. */
   readonly tiles: Tiles;
@@ -47,6 +48,7 @@ export interface ImagePlan {
   readonly multipliesPlaceholders: boolean;
 }
 
+/** What the frames of one video became. */
 export interface FramePlan {
   /** Tiles of all frames in order: one encoder batch. */
   readonly tiles: Tiles;
@@ -54,6 +56,8 @@ export interface FramePlan {
   readonly blockSizes: null;
   /** Tiles of each frame. The video encoder treats all tiles as consecutive frames. */
   readonly tilesPerFrame: readonly number[];
+  /** Grid of (the largest scale of) each frame; null when it was not tiled. */
+  readonly gridPerFrame: readonly (TileGrid | null)[];
 }
 
 /** Bound of tile counts and tile sides, far above any NVILA configuration; guards the search for grids and memory. */
@@ -68,11 +72,12 @@ export function planImages(images: readonly RgbImage[], options: ImageOptions): 
   checkImageOptions(options);
   const { tileSize, aspectRatio, s2Scales } = options;
   if (images.length > 0) expectAspectRatio(aspectRatio);
-  if (images.length === 1 && aspectRatio === "dynamic") {
+  const tiled = isTiled(images.length, options) ? aspectRatio : null;
+  if (tiled === "dynamic") {
     const { tiles, grid } = dynamicTiles(images[0], options);
     return { tiles, blockSizes: null, perImage: [{ tiles: tiles.count, grid }], multipliesPlaceholders: true };
   }
-  if (images.length === 1 && aspectRatio === "dynamic_s2") {
+  if (tiled === "dynamic_s2") {
     const { tiles, grid, blockSize } = dynamicS2Tiles(images[0], { scales: s2Scales, maxTiles: options.maxTiles });
     return { tiles, blockSizes: [blockSize], perImage: [{ tiles: tiles.count, grid }], multipliesPlaceholders: false };
   }
@@ -96,15 +101,41 @@ export function planFrames(frames: readonly RgbImage[], options: ImageOptions): 
   checkImageOptions(options);
   const { tileSize, aspectRatio, s2Scales, maxTiles, videoMaxTiles = 1 } = options;
   if (frames.length > 0) expectAspectRatio(aspectRatio);
-  const parts = frames.map((frame) => {
-    if (videoMaxTiles > 1 && aspectRatio === "dynamic")
-      return dynamicTiles(frame, { ...options, maxTiles: videoMaxTiles }).tiles;
+  const tiled = areFramesTiled(options) ? aspectRatio : null;
+  const parts = frames.map((frame): { tiles: Tiles; grid: TileGrid | null } => {
+    if (tiled === "dynamic") return dynamicTiles(frame, { ...options, maxTiles: videoMaxTiles });
     // KEEPS: `video_max_tiles` only switches the tiling on here; its value is ignored in favour of `max_tiles`.
-    if (videoMaxTiles > 1 && aspectRatio === "dynamic_s2")
-      return dynamicS2Tiles(frame, { scales: s2Scales, maxTiles }).tiles;
-    return untiled(frame, options);
+    if (tiled === "dynamic_s2") return dynamicS2Tiles(frame, { scales: s2Scales, maxTiles });
+    return { tiles: untiled(frame, options), grid: null };
   });
-  return { tiles: concatTiles(parts, tileSize), blockSizes: null, tilesPerFrame: parts.map((part) => part.count) };
+  return {
+    tiles: concatTiles(
+      parts.map(({ tiles }) => tiles),
+      tileSize,
+    ),
+    blockSizes: null,
+    tilesPerFrame: parts.map(({ tiles }) => tiles.count),
+    gridPerFrame: parts.map(({ grid }) => grid),
+  };
+}
+
+/** True when a picture among `pictures` is cut into several tiles. */
+export function isTiled(pictures: number, options: ImageOptions): boolean {
+  return pictures === 1 && (options.aspectRatio === "dynamic" || options.aspectRatio === "dynamic_s2");
+}
+
+/** True when every frame of a video is cut into several tiles. */
+export function areFramesTiled({ aspectRatio, videoMaxTiles = 1 }: ImageOptions): boolean {
+  return videoMaxTiles > 1 && (aspectRatio === "dynamic" || aspectRatio === "dynamic_s2");
+}
+
+/**
+ * A picture or frame that is not tiled as a picture of the tile's size, from which the plans make the same tile: to hold many large
+ * pictures in little memory.
+ */
+export function shrinkUntiled(image: RgbImage, options: ImageOptions): RgbImage {
+  const { size, data } = untiled(image, options);
+  return { width: size, height: size, data };
 }
 
 function untiled(image: RgbImage, options: ImageOptions): Tiles {

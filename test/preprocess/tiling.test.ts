@@ -3,7 +3,14 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { dynamicS2Tiles } from "../../src/preprocess/dynamic-s2-tiles.ts";
 import { dynamicTiles } from "../../src/preprocess/dynamic-tiles.ts";
-import { type ImageOptions, planFrames, planImages } from "../../src/preprocess/image-plan.ts";
+import {
+  areFramesTiled,
+  type ImageOptions,
+  isTiled,
+  planFrames,
+  planImages,
+  shrinkUntiled,
+} from "../../src/preprocess/image-plan.ts";
 import { pixelValues } from "../../src/preprocess/pixels.ts";
 import { parsePreprocessorConfig } from "../../src/preprocess/preprocessor-config.ts";
 import { resizeBicubic } from "../../src/preprocess/resize-bicubic.ts";
@@ -169,6 +176,31 @@ describe("planFrames", () => {
     expect([s2.tilesPerFrame, s2.blockSizes]).toEqual([[17], null]);
     expect(planFrames([frame], { ...OPTIONS, aspectRatio: "pad", videoMaxTiles: 6 }).tilesPerFrame).toEqual([1]);
     expect(planFrames([frame], { ...OPTIONS, videoMaxTiles: -1 }).tilesPerFrame).toEqual([1]);
+  });
+});
+
+describe("shrinkUntiled", () => {
+  it("changes no tile of pictures and frames that are not tiled", () => {
+    const modes = fc.constantFrom("dynamic", "dynamic_s2", "resize", "pad");
+    fc.assert(
+      fc.property(fc.array(anyImage(), { minLength: 2, maxLength: 3 }), modes, (images, aspectRatio) => {
+        const options = { ...OPTIONS, aspectRatio };
+        expect([isTiled(images.length, options), areFramesTiled(options)]).toEqual([false, false]);
+        const small = images.map((image) => shrinkUntiled(image, options));
+        expect(planImages(small, options)).toEqual(planImages(images, options));
+        expect(planFrames(small, options)).toEqual(planFrames(images, options));
+      }),
+      { numRuns: 50, seed: 61 },
+    );
+  });
+
+  it("is told apart from pictures and frames that are tiled", () => {
+    for (const aspectRatio of ["dynamic", "dynamic_s2", "resize", "pad", null]) {
+      const options = { ...OPTIONS, aspectRatio };
+      const isDynamic = aspectRatio?.startsWith("dynamic") ?? false;
+      expect(isTiled(1, options)).toBe(isDynamic);
+      expect(areFramesTiled({ ...options, videoMaxTiles: 2 })).toBe(isDynamic);
+    }
   });
 });
 
