@@ -75,6 +75,22 @@ export function expectWholeWindows(poolSizes: readonly PoolSize[], frames: numbe
   }
 }
 
+/**
+ * Rows that a video of F frames of n tokens becomes by pooling, with `around` rows around each pooled frame and `sep` after each size.
+ *
+ * @throws RequestError when a window does not divide the frames or the grid of tokens.
+ */
+export function pooledRowCount(
+  F: number,
+  n: number,
+  poolSizes: readonly PoolSize[],
+  rows: { readonly around: number; readonly sep: number },
+): number {
+  expectWholeWindows(poolSizes, F, n);
+  const l = Math.round(Math.sqrt(n));
+  return poolSizes.reduce((sum, [pt, ph, pw]) => sum + (F / pt) * ((l / ph) * (l / pw) + rows.around) + rows.sep, 0);
+}
+
 function framesOf(frames: Tensor): Tensor[] {
   const [F, N, H] = frames.shape;
   return Array.from({ length: F }, (_, f) => frames.rows(f, f + 1).reshape([N, H]));
