@@ -13,12 +13,14 @@ import type { Sampler } from "./sampler.ts";
 /** Why a sequence ended: a stop id, `maxTokens`, or no more room for another token. */
 export type EndReason = "stop" | "length" | "context";
 
+/** One token of an answer. */
 export interface GeneratedToken {
   readonly id: number;
   /** Set with the last token. */
   readonly end: EndReason | null;
 }
 
+/** What the loop needs besides the model. */
 export interface GenerateTokensOptions {
   /** The prompt [L, C]. Stays the caller's; not read any more once the first token is there. */
   readonly embeds: Tensor;
@@ -39,6 +41,8 @@ export interface GenerateTokensOptions {
   readonly onPrefill?: (rowsDone: number, rows: number) => void;
   /** Sees the logits [V] of every position that a token is chosen at. */
   readonly onLogits?: (logits: Float32Array) => void;
+  /** Sees the hidden states of each chunk of the prompt, as `Qwen2ForwardOptions.onLayer`. */
+  readonly onPromptLayer?: (index: number, hidden: Tensor) => void;
 }
 
 /** Enough rows to use a matrix kernel well, few enough that a step stays short and its activations small. */
@@ -53,7 +57,7 @@ export async function* generateTokens(
   llm: Qwen2Model,
   options: GenerateTokensOptions,
 ): AsyncGenerator<GeneratedToken, void, void> {
-  const { embeds, cache, sampler, stopIds, maxTokens, contextLength, pace, onPrefill, onLogits } = options;
+  const { embeds, cache, sampler, stopIds, maxTokens, contextLength, pace, onLogits } = options;
   if (maxTokens !== null && !(Number.isSafeInteger(maxTokens) && maxTokens >= 1)) {
     throw new RequestError("generate", `expected maxTokens to be a whole number of at least 1, got ${maxTokens}`);
   }
@@ -64,14 +68,13 @@ export async function* generateTokens(
       `expected a prompt below the context of ${contextLength} tokens, got ${start}, which leaves no room for an answer`,
     );
   }
-  const next = async (rows: Tensor): Promise<number> => {
-    const logits = await readAndRelease(await runSteps(llm.forward(rows, cache), pace)); // [V]
-    onLogits?.(logits);
-    return sampler.next(logits);
+  const choose = async (logits: Tensor): Promise<number> => {
+    const row = await readAndRelease(logits); // [V]
+    onLogits?.(row);
+    return sampler.next(row);
   };
 
-  let id = await next(await readPrompt(llm, options));
-  onPrefill?.(embeds.shape[0], embeds.shape[0]);
+  let id = await choose(await readPrompt(llm, options));
   for (let count = 1; ; count++) {
     const end = stopIds.has(id)
       ? "stop"
@@ -84,23 +87,25 @@ export async function* generateTokens(
     if (end !== null) return;
     const row = llm.embed(Int32Array.of(id)); // [1, C]
     try {
-      id = await next(row);
+      id = await choose(await runSteps(llm.forward(row, cache), pace));
     } finally {
       release(row);
     }
   }
 }
 
-/** Reads the prompt into the cache but for its last chunk, which is returned. */
+/** Reads the prompt into the cache; logits [1, V] after its last row. */
 async function readPrompt(llm: Qwen2Model, options: GenerateTokensOptions): Promise<Tensor> {
-  const { embeds, cache, chunkRows = CHUNK_ROWS, pace, onPrefill } = options;
+  const { embeds, cache, chunkRows = CHUNK_ROWS, pace, onPrefill, onPromptLayer: onLayer } = options;
   const [L] = embeds.shape;
-  let done = 0;
-  for (; L - done > chunkRows; done += chunkRows) {
-    release(await runSteps(llm.forward(embeds.rows(done, done + chunkRows), cache), pace));
-    onPrefill?.(done + chunkRows, L);
+  for (let start = 0; ; start += chunkRows) {
+    const end = Math.min(L, start + chunkRows);
+    const chunk = embeds.rows(start, end);
+    const logits = await runSteps(llm.forward(chunk, cache, onLayer ? { onLayer } : {}), pace);
+    onPrefill?.(end, L);
+    if (end === L) return logits;
+    release(logits);
   }
-  return embeds.rows(done, L);
 }
 
 async function readAndRelease(tensor: Tensor): Promise<Float32Array> {

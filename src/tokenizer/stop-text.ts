@@ -16,6 +16,7 @@ export interface StopText {
 
 /** @throws RequestError when a stop string is empty or no string. */
 export function createStopText(stops: readonly string[]): StopText {
+  if (!Array.isArray(stops)) throw new RequestError("stop", `expected a text or a list of texts, got ${typeof stops}`);
   for (const stop of stops) {
     if (typeof stop !== "string" || stop === "") {
       throw new RequestError("stop", `expected texts that are not empty, got ${JSON.stringify(stop)}`);
