@@ -1,4 +1,7 @@
-/** Options of `model.generate`. */
+/** Options of `model.generate`, and their check. */
+import { checkSamplingOptions, type SamplingOptions } from "../engine/sampling-options.ts";
+import { createStopText } from "../tokenizer/stop-text.ts";
+import { RequestError } from "../util/errors.ts";
 import type { Progress } from "./progress.ts";
 
 /** How an answer is made. Without sampling options decoding is greedy, as the original's default. */
@@ -26,4 +29,37 @@ export interface GenerateOptions {
   /** Stops the answer: iteration and promise end with the signal's reason. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface CheckedGenerateOptions {
+  readonly maxTokens: number | null;
+  readonly maxTiles: number | null;
+  readonly stop: readonly string[];
+  readonly sampling: SamplingOptions;
+  readonly onProgress: (progress: Progress) => void;
+}
+
+/** @throws RequestError when an option is out of its range. */
+export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateOptions {
+  const { maxTokens, maxTiles, stop = [], system, temperature, topK, topP, minP, repetitionPenalty, seed } = options;
+  const given = { temperature, topK, topP, minP, repetitionPenalty, seed };
+  const sampling = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  checkSamplingOptions(sampling);
+  const stops = typeof stop === "string" ? [stop] : stop;
+  createStopText(stops);
+  if (system !== undefined && typeof system !== "string")
+    throw new RequestError("generate", `expected a text as system message, got ${typeof system}`);
+  return {
+    maxTokens: positiveOrNull("maxTokens", maxTokens),
+    maxTiles: positiveOrNull("maxTiles", maxTiles),
+    stop: stops,
+    sampling,
+    onProgress: options.onProgress ?? (() => {}),
+  };
+}
+
+function positiveOrNull(name: string, value: number | undefined): number | null {
+  if (value === undefined) return null;
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new RequestError("generate", `expected ${name} to be a whole number of at least 1, got ${String(value)}`);
 }

@@ -50,6 +50,8 @@ export type FinishReason = "stop" | "length" | "context";
 export interface GenerationResult {
   /** Decoded without special tokens, stripped as the original does. */
   readonly text: string;
+  /** `text` with the time tokens of video models as seconds: `<t50>` → `<5.05>`. Null without time tokens or a video that has a clock. */
+  readonly timedText: string | null;
   /** Generated ids; a stop token that ended the answer is included. */
   readonly tokenIds: readonly number[];
   /** Ids of the templated prompt; each media token stands for its rows. */

@@ -40,6 +40,7 @@ export interface VideoPart {
   readonly fps: number | null;
 }
 
+/** One piece of a prompt; a plain string is text. */
 export type Part = string | TextPart | ImagePart | VideoPart;
 
 /**

@@ -90,7 +90,7 @@ export async function openModel(options: ModelOptions, line: ProgressLine, signa
     return await loadModel(options.model, {
       device: options.device,
       ...(options.threads === undefined ? {} : { threads: options.threads }),
-      offline: options.offline ?? false,
+      ...(options.offline ? { offline: true } : {}), // else the environment decides
       framesAsImages: options.framesAsImages ?? false,
       signal,
       onProgress: ({ label, done, total }) => line.show(`${label} ${done}/${total}`),

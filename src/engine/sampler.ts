@@ -10,6 +10,7 @@ import { Random, randomSeed } from "../util/random.ts";
 import { type Candidates, keepMinP, keepTopK, keepTopP, softmax, sumOf } from "./candidates.ts";
 import { checkSamplingOptions, type SamplingOptions } from "./sampling-options.ts";
 
+/** Chooses tokens for one sequence; holds its random numbers and what it has seen. */
 export class Sampler {
   readonly #options: ReturnType<typeof checkSamplingOptions>;
   readonly #random: Random;

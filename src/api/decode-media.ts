@@ -1,0 +1,68 @@
+/** Opens and decodes the media of a prompt. Knows the decoders, no tiles and no prompt text. */
+import { decodeImage } from "../io/image-file.ts";
+import { openMedia } from "../io/media-source.ts";
+import { readVideo } from "../io/video-file.ts";
+import type { FrameSampling } from "../preprocess/frame-sampling.ts";
+import type { RgbImage } from "../preprocess/rgb-image.ts";
+import { type ImagePart, type ImageSource, isRawPixels, type RawPixels, type VideoPart } from "./parts.ts";
+import { rgbOfRawPixels } from "./raw-pixels.ts";
+
+export interface DecodedVideo {
+  readonly frames: readonly RgbImage[];
+  /** Of a frame as it was decoded. */
+  readonly width: number;
+  readonly height: number;
+  /** Null when the source has no clock: a folder or a list of pictures. */
+  readonly durationSeconds: number | null;
+}
+
+export interface DecodeMediaOptions {
+  /** What messages call media that have no name of their own: "image 2 of the prompt". */
+  readonly label: string;
+  readonly signal: AbortSignal;
+}
+
+/** @throws RequestError or UnsupportedError when the picture cannot be read. */
+export async function decodeImagePart(part: ImagePart, { label, signal }: DecodeMediaOptions): Promise<RgbImage> {
+  const { source, exifRotate } = part;
+  if (isRaw(source)) return rgbOfRawPixels(source, label);
+  const media = await openMedia(source, { kind: "image", signal, ...nameOf(source, label) });
+  try {
+    return await decodeImage(media.data, { exifRotate, label: media.label });
+  } finally {
+    await media.close();
+  }
+}
+
+/**
+ * The sampled frames of a video, each passed through `shrink`.
+ *
+ * @throws RequestError or UnsupportedError when the video cannot be read.
+ */
+export async function decodeVideoPart(
+  part: VideoPart,
+  options: DecodeMediaOptions & { readonly sampling: FrameSampling; readonly shrink: (frame: RgbImage) => RgbImage },
+): Promise<DecodedVideo> {
+  const { label, signal, sampling, shrink } = options;
+  const source = isList(part.source)
+    ? part.source.map((item, i) => (isRaw(item) ? rgbOfRawPixels(item, `frame ${i} of ${label}`) : item))
+    : part.source;
+  const video = await readVideo(source, { sampling, signal, ...nameOf(part.source, label) });
+  const { width, height, durationSeconds } = video;
+  const shrunk = new Map<RgbImage, RgbImage>(); // a frame that was chosen twice is one object
+  for (const frame of video.frames) if (!shrunk.has(frame)) shrunk.set(frame, shrink(frame));
+  return { frames: video.frames.map((frame) => shrunk.get(frame) ?? frame), width, height, durationSeconds };
+}
+
+function isList(source: VideoPart["source"]): source is readonly ImageSource[] {
+  return Array.isArray(source);
+}
+
+function isRaw(source: ImageSource): source is RawPixels {
+  return typeof source === "object" && source !== null && isRawPixels(source);
+}
+
+/** Paths and URLs name themselves. */
+function nameOf(source: unknown, label: string): { label?: string } {
+  return typeof source === "string" || source instanceof URL ? {} : { label };
+}

@@ -1,0 +1,57 @@
+/** The figures of a loaded model. */
+
+import { BYTES_PER_ELEMENT } from "../core/dtype.ts";
+import type { ImageOptions } from "../preprocess/image-plan.ts";
+import type { LoadedModel } from "./loaded-model.ts";
+import type { ModelDescription } from "./model-description.ts";
+
+export function describeModel({ name, files, config, model, contextLength }: LoadedModel): ModelDescription {
+  const { vision, llm } = config.model;
+  const { parameters } = files;
+  const cacheBytesPerToken = llm.layers * 2 * llm.kvHeads * llm.headDim * BYTES_PER_ELEMENT.f32;
+  return {
+    name,
+    family: config.family,
+    layout: files.layout,
+    tiling: describeTiling(config.image),
+    contextLength,
+    vision: {
+      layers: vision.layers,
+      layersUsed: model.vision.layers.length,
+      width: vision.hiddenSize,
+      tileSize: vision.imageSize,
+      patch: vision.patch,
+    },
+    projector: { type: config.model.projector.type, tokensPerTile: model.projector.tokensOut(model.tokensPerTile) },
+    llm: {
+      layers: llm.layers,
+      width: llm.hiddenSize,
+      heads: llm.heads,
+      kvHeads: llm.kvHeads,
+      vocabulary: model.llm.vocabularySize,
+    },
+    parameters: { total: parameters.vision + parameters.projector + parameters.llm, ...parameters },
+    sizeBytes: files.sizeBytes,
+    dtypes: files.dtypes,
+    memory: {
+      weightsBytes: files.sizeBytes,
+      kvCacheBytesAtContext: cacheBytesPerToken * contextLength,
+      visionActivationBytes: model.vision.activationBytesPerTile * model.batch.tiles,
+    },
+  };
+}
+
+function describeTiling({ aspectRatio, tileSize, minTiles, maxTiles, s2Scales }: ImageOptions): string {
+  switch (aspectRatio) {
+    case "dynamic":
+      return `dynamic: ${minTiles} to ${maxTiles} tiles of ${tileSize} px and a thumbnail`;
+    case "dynamic_s2":
+      return `dynamic S2: scales ${s2Scales.join(", ")} px, at most ${maxTiles} tiles in the last`;
+    case "pad":
+      return `one tile of ${tileSize} px, padded to a square`;
+    case null:
+      return "none: this checkpoint says nothing about pictures";
+    default:
+      return `one tile of ${tileSize} px`;
+  }
+}

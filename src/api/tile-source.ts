@@ -1,0 +1,33 @@
+/** Tiles of several media as one sequence whose pixel values are made a few at a time: bytes stay bytes until a batch needs them. */
+import type { TileSource } from "../models/nvila/nvila-model.ts";
+import { type Normalization, pixelValues } from "../preprocess/pixels.ts";
+import type { Tiles } from "../preprocess/tiles.ts";
+
+/** All tiles of `parts`, which have one size, in order. */
+export function tileSource(parts: readonly Tiles[], normalization: Normalization): TileSource {
+  const count = parts.reduce((sum, part) => sum + part.count, 0);
+  return {
+    count,
+    pixels(start, end) {
+      const pieces: Float32Array[] = [];
+      let first = 0;
+      for (const part of parts) {
+        const from = Math.max(start - first, 0);
+        const to = Math.min(end - first, part.count);
+        if (from < to) pieces.push(pixelValues(part, from, to, normalization));
+        first += part.count;
+      }
+      return pieces.length === 1 ? pieces[0] : joined(pieces);
+    },
+  };
+}
+
+function joined(pieces: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
+}

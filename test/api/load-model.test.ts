@@ -1,0 +1,86 @@
+/** Where models are found and what is said when they are not. */
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadModel, openModel } from "../../src/api/load-model.ts";
+import { ConfigError, DeviceError, RequestError } from "../../src/util/errors.ts";
+import { temporaryFolder, tinyCheckpoint } from "./tiny-models.ts";
+
+const quiet = { onWarning: (): void => {} };
+
+describe("loadModel", () => {
+  it("loads a folder, and one that holds the checkpoint as `model`", async () => {
+    const path = await tinyCheckpoint("lite");
+    const model = await loadModel(path, quiet);
+    expect(model.name).toBe("nvila-tiny-random-lite");
+    expect((await model.generate("Hello", { maxTokens: 2 })).tokenIds.length).toBe(2);
+    const outer = join(temporaryFolder(), "my-run");
+    mkdirSync(outer);
+    symlinkSync(path, join(outer, "model"));
+    for (const place of [outer, join(outer, "model")]) expect((await loadModel(place, quiet)).name).toBe("my-run");
+  });
+
+  it("describes what it has loaded", async () => {
+    const model = await loadModel(await tinyCheckpoint("s2"), { ...quiet, device: "reference" });
+    const description = model.describe();
+    expect(description).toMatchObject({
+      name: "nvila-tiny-random-s2",
+      family: "NVILA",
+      layout: "native",
+      contextLength: 8192,
+      tiling: "dynamic S2: scales 112, 224, 336 px, at most 12 tiles in the last",
+      vision: { layers: 3, layersUsed: 2, width: 64, tileSize: 112, patch: 14 },
+      projector: { type: "mlp_downsample", tokensPerTile: 16 },
+      llm: { layers: 3, width: 128, heads: 4, kvHeads: 2, vocabulary: 1908 },
+      dtypes: ["f32"],
+      memory: { kvCacheBytesAtContext: 3 * 2 * 2 * 32 * 4 * 8192 },
+    });
+    const { parameters, sizeBytes } = description;
+    expect(parameters.total).toBe(parameters.vision + parameters.projector + parameters.llm);
+    expect(sizeBytes).toBeGreaterThan(parameters.total * 4);
+    expect(sizeBytes).toBeLessThan(parameters.total * 4 * 1.1);
+  });
+
+  it("finds a hub id in the download cache, without the network", async () => {
+    const cacheDir = temporaryFolder();
+    const commit = "0123456789abcdef0123456789abcdef01234567";
+    const repo = join(cacheDir, "models--some-org--tiny");
+    mkdirSync(join(repo, "snapshots"), { recursive: true });
+    mkdirSync(join(repo, "refs"));
+    writeFileSync(join(repo, "refs", "main"), commit);
+    symlinkSync(await tinyCheckpoint("lite"), join(repo, "snapshots", commit));
+    const options = { ...quiet, cacheDir, offline: true };
+    expect((await loadModel("some-org/tiny", options)).name).toBe("some-org/tiny");
+    renameSync(join(repo, "refs", "main"), join(repo, "refs", "v2"));
+    expect((await loadModel("some-org/tiny", { ...options, revision: "v2" })).name).toBe("some-org/tiny");
+    const missing = loadModel("some-org/other", options);
+    await expect(missing).rejects.toThrow(RequestError);
+    await expect(missing).rejects.toThrow(/there is no folder .*some-org.other, and as a hub id: .*not in the cache/);
+  });
+
+  it("says what it tried when there is neither", async () => {
+    for (const name of ["./nowhere/at/all", "/nowhere", "just-a-name", "a/b/c"]) {
+      await expect(loadModel(name)).rejects.toThrow(RequestError);
+      await expect(loadModel(name)).rejects.toThrow(/expected a checkpoint folder or a hub id .*no folder \//);
+    }
+    const file = join(temporaryFolder(), "config.json");
+    writeFileSync(file, "{}");
+    await expect(loadModel(file)).rejects.toThrow(/expected a checkpoint folder, got a file/);
+    for (const wrong of ["", null, 7]) await expect(loadModel(wrong as string)).rejects.toThrow(RequestError);
+    await expect(loadModel(temporaryFolder())).rejects.toThrow(ConfigError);
+  });
+
+  it("takes overrides of the configuration, and refuses wrong ones", async () => {
+    const path = await tinyCheckpoint("lite");
+    const { config } = await openModel(path, { ...quiet, overrides: { max_tiles: 3, num_video_frames: 5 } });
+    expect([config.image.maxTiles, config.video.numFrames]).toEqual([3, 5]);
+    await expect(loadModel(path, { ...quiet, overrides: { max_tiles: "many" } })).rejects.toThrow(ConfigError);
+  });
+
+  it("refuses devices that are not there, and stops when told to", async () => {
+    const path = await tinyCheckpoint("lite");
+    await expect(loadModel(path, { device: "tpu" as "cpu" })).rejects.toThrow(DeviceError);
+    const reason = new Error("changed my mind");
+    await expect(loadModel(path, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+});
