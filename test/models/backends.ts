@@ -24,7 +24,8 @@ export function describeOnBackends(name: string, body: (backend: Backend) => voi
   }
 }
 
-function backendOrReason(device: DeviceName): Backend | string {
+/** The backend, or why it cannot run here. */
+export function backendOrReason(device: DeviceName): Backend | string {
   try {
     return createBackend(device, {}, () => {});
   } catch (error) {
