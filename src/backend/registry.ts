@@ -3,6 +3,7 @@ import { DeviceError } from "../util/errors.ts";
 import type { Backend, Int4Activations } from "./backend.ts";
 import { ReferenceBackend } from "./reference/reference-backend.ts";
 
+/** What computes; "auto" is the fastest that runs here. */
 export type DeviceName = "auto" | "cpu" | "reference";
 
 export interface BackendOptions {

@@ -11,6 +11,7 @@ import { Tensor } from "../tensor/tensor.ts";
 import { assert } from "../util/assert.ts";
 import { WeightsError } from "../util/errors.ts";
 
+/** Type and shape of a stored tensor. */
 export interface TensorInfo {
   readonly dtype: DType;
   readonly shape: Shape;

@@ -1,6 +1,7 @@
 /** How the next token is chosen, as checked numbers. Names are those of `generate`'s options. */
 import { RequestError } from "../util/errors.ts";
 
+/** Greedy when nothing is given. */
 export interface SamplingOptions {
   /** 0 (default): always the likeliest token. */
   readonly temperature?: number;

@@ -10,8 +10,7 @@ import { onDisk } from "./disk-error.ts";
 import { TransientError } from "./hub-http.ts";
 import { contentHash, contentTag, type RepoFile } from "./repo-file.ts";
 
-/** What a kill may cost, and enough for whole writes. */
-const BLOCK_BYTES = 256 << 10;
+const BLOCK_BYTES = 1 << 20;
 
 /** The content is not what the hub promised. Never leaves this room. */
 export class BadContentError extends Error {
@@ -88,7 +87,6 @@ export class PartialFile {
     await onDisk(this.path, async () => {
       for (let from = 0; from < end; ) {
         const { bytesWritten } = await this.#handle.write(this.#block, from, end - from, start + from);
-        if (bytesWritten === 0) throw new Error("the disk took no bytes"); // would go round for ever
         from += bytesWritten;
       }
     });
@@ -131,7 +129,7 @@ export class PartialFile {
     });
   }
 
-  /** Keeps what is there for a later run; an empty file goes. Safe after `moveTo` and after errors. */
+  /** Keeps what is there for a later run; an empty file goes. Safe after `finish` and after errors. */
   async close(): Promise<void> {
     if (this.#isFinished) return;
     try {

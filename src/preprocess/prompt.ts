@@ -14,11 +14,13 @@ export type PromptPart =
   | { readonly type: "image" }
   | { readonly type: "video" };
 
+/** One message of a conversation. */
 export interface PromptTurn {
   readonly role: "system" | "user" | "assistant";
   readonly parts: readonly PromptPart[];
 }
 
+/** Counts from the picture side that the text depends on. */
 export interface PromptOptions {
   /**
    * Tiles of the only picture when each is a media item of its own (`dynamic`, `ImagePlan.multipliesPlaceholders`), else null (default).
@@ -42,6 +44,7 @@ export interface MediaRef {
   readonly slice: number;
 }
 
+/** A conversation as text and ids, with what stands behind its media tokens. */
 export interface Prompt {
   /** After the chat template; what `ids` encode. */
   readonly text: string;

@@ -4,6 +4,7 @@
  */
 import { RequestError } from "../util/errors.ts";
 
+/** Pixels of a picture. */
 export interface RgbImage {
   readonly width: number;
   readonly height: number;

@@ -6,6 +6,7 @@ import { pythonFloatText, pythonRound2 } from "../util/python-float.ts";
 import { pythonStrip } from "../util/python-strip.ts";
 import { roundHalfEven } from "./frame-sampling.ts";
 
+/** What time tokens stand for. */
 export interface TimeTokenOptions {
   /** Seconds: frame count / frames per second of the last video. */
   readonly duration: number;

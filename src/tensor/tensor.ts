@@ -7,6 +7,7 @@ import type { DType, HostArray } from "../core/dtype.ts";
 import { elementCount, formatShape, type Shape } from "../core/shape.ts";
 import { ShapeError } from "../util/errors.ts";
 
+/** Memory of one backend, with a shape. */
 export class Tensor implements Operand {
   readonly backend: Backend;
   readonly storage: Storage;

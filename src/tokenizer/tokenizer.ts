@@ -24,6 +24,7 @@ export interface DecodeOptions {
   readonly skipSpecialTokens?: boolean;
 }
 
+/** What `createTokenizer` makes. */
 export interface Tokenizer {
   /** Ids up to the highest one, plus one: `len(tokenizer)` of the original. */
   readonly length: number;

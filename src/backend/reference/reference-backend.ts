@@ -34,6 +34,7 @@ import { spaceToChannel } from "./space-to-channel.ts";
 import { swiglu } from "./swiglu.ts";
 import { splitTiles, stitchTiles } from "./tiles.ts";
 
+/** The definition of every operation; slow, and everywhere. */
 export class ReferenceBackend implements Backend {
   readonly name = "reference";
   readonly description = "reference (plain loops, 1 thread)";

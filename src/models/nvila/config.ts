@@ -18,6 +18,7 @@ import {
 import type { NvilaModelConfig } from "./nvila-model.ts";
 import { parseLlmConfig, parseProjectorType, parseVisionConfig } from "./part-configs.ts";
 
+/** The configuration of a checkpoint as plain values. */
 export interface NvilaConfig {
   /** "NVILA", "NVILA-Lite" or "NVILA-Video", by how pictures and videos are encoded; descriptive only. */
   readonly family: string;

@@ -77,6 +77,7 @@ export type StageTap = (stage: "vision" | "blocks" | "projected", x: Tensor) => 
 /** Bound of the activations of one batch of tiles or blocks; at least one runs whatever it needs. */
 const MAX_BATCH_BYTES = 150e6;
 
+/** The whole model, weights included. */
 export class NvilaModel {
   readonly cfg: NvilaModelConfig;
   readonly tokens: NvilaTokens;

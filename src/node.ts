@@ -1,0 +1,101 @@
+/**
+ * The public surface in Node: everything of index.ts, and what needs files, the network or the native addon.
+ *
+ * @example
+ * const model = await loadModel("./NVILA-Lite-2B");
+ * const { text } = await model.generate([image("photo.jpg"), "What is in this picture?"]);
+ * console.log(text);
+ * model.close();
+ */
+
+/** Length, sampling, stop strings and so on. */
+export type { GenerateOptions } from "./api/generate-options.ts";
+/** A running answer and its result. */
+export {
+  type FinishReason,
+  Generation,
+  type GenerationChunk,
+  type GenerationResult,
+  type MediaReport,
+  type Timings,
+} from "./api/generation.ts";
+// — models —
+/** From a folder or hub id to a model that answers. */
+export { type LoadOptions, loadModel } from "./api/load-model.ts";
+/** A conversation, and whatever `generate` takes. */
+export type { Message, PromptInput } from "./api/messages.ts";
+/** What a loaded model is, in figures. */
+export type { ModelDescription } from "./api/model-description.ts";
+/** A loaded model. */
+export { Nvila, type PromptPlan } from "./api/nvila.ts";
+// — prompts and answers —
+/** Parts of a prompt and what they are made of. */
+export {
+  type ImagePart,
+  type ImageSource,
+  image,
+  type Part,
+  type RawPixels,
+  type TextPart,
+  type VideoPart,
+  type VideoSource,
+  video,
+} from "./api/parts.ts";
+/** What `onProgress` is told. */
+export type { Progress } from "./api/progress.ts";
+/** The device that runs everywhere: plain loops. */
+export { ReferenceBackend } from "./backend/reference/reference-backend.ts";
+/** Where it computes. */
+export type { DeviceName } from "./backend/registry.ts";
+/** Named tensors of a checkpoint. */
+export { type TensorInfo, type TensorSource, Weights } from "./checkpoint/weights.ts";
+/** Embedding rows to tokens. */
+export { type GeneratedToken, type GenerateTokensOptions, generateTokens } from "./engine/generate.ts";
+/** Logits to the next token. */
+export { Sampler } from "./engine/sampler.ts";
+/** Numbers that say how to sample. */
+export type { SamplingOptions } from "./engine/sampling-options.ts";
+/** Downloads into the Hugging Face cache, without loading. */
+export { type PulledModel, type PullOptions, pullModel } from "./hub/pull-model.ts";
+/** config.json and its relatives to plain values. */
+export { type NvilaConfig, parseNvilaConfig } from "./models/nvila/config.ts";
+/** The model itself: pixels and ids in, logits out. */
+export { type MediaInput, NvilaModel, type NvilaTokens, type TileSource } from "./models/nvila/nvila-model.ts";
+/** Pictures and frames to tiles, as the original cuts them. */
+export {
+  type FramePlan,
+  type ImageOptions,
+  type ImagePlan,
+  planFrames,
+  planImages,
+} from "./preprocess/image-plan.ts";
+/** Tiles to the numbers that enter the vision tower. */
+export { type Normalization, pixelValues } from "./preprocess/pixels.ts";
+/** Conversation and counts to templated ids. */
+export { buildPrompt, type Prompt, type PromptOptions, type PromptTurn } from "./preprocess/prompt.ts";
+/** Decoded pictures. */
+export type { RgbImage } from "./preprocess/rgb-image.ts";
+/** Time tokens of video models as seconds. */
+export { decodeTimeTokens, type TimeTokenOptions } from "./preprocess/time-tokens.ts";
+/** Drives long work step by step. */
+export { runSteps, type Steps } from "./tensor/scope.ts";
+/** Memory of a device with a shape. */
+export { Tensor } from "./tensor/tensor.ts";
+// — building blocks —
+/** Text to ids and back, chat template, stop ids. */
+export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+/** The files that a tokenizer is made of. */
+export type { TokenizerFiles } from "./tokenizer/tokenizer-files.ts";
+// — errors —
+/** Everything that this package throws on purpose: a stable `code` and a message that says what to do. */
+export {
+  ConfigError,
+  DeviceError,
+  DTypeError,
+  NvilaError,
+  type NvilaErrorCode,
+  RequestError,
+  ShapeError,
+  UnsupportedError,
+  WeightsError,
+} from "./util/errors.ts";
