@@ -10,6 +10,7 @@ import { askCommand } from "./commands/ask.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { pullCommand } from "./commands/pull.ts";
+import { quantizeCommand } from "./commands/quantize.ts";
 import { randomCommand } from "./commands/random.ts";
 import { isInterrupt } from "./interrupt.ts";
 
@@ -26,7 +27,14 @@ function createProgram(): Command {
     .version(version)
     .showHelpAfterError("(nvila --help shows what there is)")
     .configureHelp({ showGlobalOptions: true });
-  for (const command of [askCommand(), chatCommand(), inspectCommand(), pullCommand(), randomCommand()]) {
+  for (const command of [
+    askCommand(),
+    chatCommand(),
+    inspectCommand(),
+    pullCommand(),
+    randomCommand(),
+    quantizeCommand(),
+  ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   for (const command of [program, ...program.commands]) command.exitOverride();

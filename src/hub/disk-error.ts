@@ -1,17 +1,22 @@
 /** Failures of the disk under the cache, in words that say what to do. The system's error stays as the cause. */
 import { messageOf, NvilaError, RequestError } from "../util/errors.ts";
 
-const FULL = "the disk is full. What was downloaded is kept: free some space, or set HF_HOME to another disk, and";
+const ELSEWHERE = "You can set HF_HOME to a folder that you may write to";
+const MORE_ROOM = "What was downloaded is kept: free some space, or set HF_HOME to another disk, and run it again";
 
 /** Why, and what can be done. */
 const MEANINGS: Readonly<Record<string, string>> = {
-  ENOSPC: `${FULL} run it again`,
-  EDQUOT: `your quota on this disk is used up. What was downloaded is kept: free some space, or set HF_HOME to another disk, and run it again`,
+  ENOSPC: `the disk is full. ${MORE_ROOM}`,
+  EDQUOT: `your quota on this disk is used up. ${MORE_ROOM}`,
   EFBIG:
     "the file is larger than this file system or `ulimit -f` allows. You can set HF_HOME to a disk that takes large files",
-  EACCES: "no permission. You can set HF_HOME to a folder that you may write to",
-  EPERM: "no permission. You can set HF_HOME to a folder that you may write to",
-  EROFS: "the disk is read-only. You can set HF_HOME to a folder that you may write to",
+  EACCES: `no permission. ${ELSEWHERE}`,
+  EPERM: `no permission. ${ELSEWHERE}`,
+  EROFS: `the disk is read-only. ${ELSEWHERE}`,
+  ENOENT: `a folder is missing and cannot be made. ${ELSEWHERE}`,
+  ENOTDIR: `a file is in the place of a folder. ${ELSEWHERE}`,
+  EEXIST: `a file is in the place of a folder. ${ELSEWHERE}`,
+  EISDIR: "a folder is in the place of a file. You can remove it",
   EMFILE: "too many files are open. You can raise the limit with `ulimit -n`",
   EIO: "the disk reports a fault",
 };

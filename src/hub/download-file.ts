@@ -7,7 +7,7 @@
  */
 import { RequestError } from "../util/errors.ts";
 import { statusError } from "./hub-errors.ts";
-import { backoffMs, type HubResponse, pause, request, TransientError } from "./hub-http.ts";
+import { type HubResponse, pause, pauseAfter, request, TransientError } from "./hub-http.ts";
 import { type HubAccess, resolveUrl } from "./hub-listing.ts";
 import { BadContentError, PartialFile } from "./partial-file.ts";
 import type { FileMeter } from "./pull-progress.ts";
@@ -72,7 +72,7 @@ export async function downloadFile(download: Download, hub: HubAccess): Promise<
               { cause: error },
             );
           }
-          await pause(backoffMs(failures, error, timing), signal);
+          await pauseAfter(failures, error, hub);
         } else {
           throw error;
         }

@@ -3,7 +3,6 @@ import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { RequestError } from "../util/errors.ts";
 
-const GIB = 2 ** 30;
 /** Left free on top of the files: folders, links, the listing. */
 const MARGIN_BYTES = 8 << 20;
 
@@ -17,7 +16,7 @@ export async function checkFreeSpace(folder: string, neededBytes: number): Promi
   if (free === null || free >= neededBytes + MARGIN_BYTES) return;
   throw new RequestError(
     "hub",
-    `expected ${(neededBytes / GIB).toFixed(2)} GiB of free space for ${folder}, got ${(free / GIB).toFixed(2)} GiB. You can free some, or set HF_HOME to another disk`,
+    `expected ${inUnits(neededBytes + MARGIN_BYTES)} of free space for ${folder}, got ${inUnits(free)}. You can free some, or set HF_HOME to another disk`,
   );
 }
 
@@ -30,4 +29,8 @@ async function freeBytes(folder: string): Promise<number | null> {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT" || at === dirname(at)) return null;
     }
   }
+}
+
+function inUnits(bytes: number): string {
+  return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }

@@ -154,7 +154,7 @@ async function requestOnce(
 function classify(error: unknown, url: URL, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return signal.reason;
   if (error instanceof TransientError || error instanceof NvilaError) return error;
-  const code = errorCode(error);
+  const { code, message } = innermost(error);
   if (UNREACHABLE.includes(code)) {
     return new TransientError(`${url.host} cannot be reached (${code})`, { cause: error, isUnreachable: true });
   }
@@ -165,18 +165,25 @@ function classify(error: unknown, url: URL, signal: AbortSignal | undefined): un
       { cause: error },
     );
   }
-  return new TransientError(`the connection to ${url.host} broke off (${code || messageOf(error)})`, { cause: error });
+  if (message === "bad port") {
+    return new RequestError("hub", `expected a port that fetch allows in ${url.origin}, got ${url.port}`, {
+      cause: error,
+    });
+  }
+  return new TransientError(`the connection to ${url.host} broke off (${code || message})`, { cause: error });
 }
 
-/** The innermost error code: fetch wraps the socket's error, and several addresses give an AggregateError. */
-function errorCode(error: unknown): string {
-  let found = "";
+/** Code and message of the innermost cause: fetch wraps the socket's error, several addresses give an AggregateError. */
+function innermost(error: unknown): { code: string; message: string } {
+  let code = "";
+  let message = messageOf(error);
   for (let at = error, depth = 0; at instanceof Error && depth < 5; depth++) {
-    const code = (at as NodeJS.ErrnoException).code;
-    if (typeof code === "string") found = code;
+    const found = (at as NodeJS.ErrnoException).code;
+    if (typeof found === "string") code = found;
+    if (at.message !== "") message = at.message;
     at = at instanceof AggregateError && at.errors.length > 0 ? at.errors[0] : at.cause;
   }
-  return found;
+  return { code, message };
 }
 
 /**
@@ -210,23 +217,36 @@ export async function pause(ms: number, signal: AbortSignal | undefined): Promis
   }
 }
 
+/** How patient to be, and whom to tell. */
+export interface Patience {
+  readonly timing: HubTiming;
+  readonly signal?: AbortSignal | undefined;
+  /** Told before a pause that somebody at the screen would notice. */
+  readonly onPause?: ((message: string) => void) | undefined;
+}
+
+const NOTICED_MS = 5000;
+
+/** Waits before try `failures + 1`. @throws the signal's reason when it is aborted meanwhile. */
+export async function pauseAfter(failures: number, error: TransientError, patience: Patience): Promise<void> {
+  const ms = backoffMs(failures, error, patience.timing);
+  if (ms >= NOTICED_MS) patience.onPause?.(`${error.message}; trying again in ${Math.ceil(ms / 1000)} s`);
+  await pause(ms, patience.signal);
+}
+
 /** More tries do not help where there is no network. */
 const UNREACHABLE_ATTEMPTS = 3;
 
 /** Runs `work` until it succeeds, fails for good, or failed `attempts` times for a passing reason. */
-export async function withRetries<T>(
-  work: () => Promise<T>,
-  attempts: number,
-  timing: HubTiming,
-  signal: AbortSignal | undefined,
-): Promise<T> {
+export async function withRetries<T>(work: () => Promise<T>, patience: Patience): Promise<T> {
+  const { attempts } = patience.timing;
   for (let failures = 1; ; failures++) {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
       if (failures >= (error.isUnreachable ? Math.min(attempts, UNREACHABLE_ATTEMPTS) : attempts)) throw error;
-      await pause(backoffMs(failures, error, timing), signal);
+      await pauseAfter(failures, error, patience);
     }
   }
 }

@@ -8,17 +8,14 @@
  */
 import { RequestError } from "../util/errors.ts";
 import { statusError } from "./hub-errors.ts";
-import { type HubResponse, request, TransientError, withRetries } from "./hub-http.ts";
-import type { HubTiming } from "./hub-timing.ts";
+import { type HubResponse, type Patience, request, TransientError, withRetries } from "./hub-http.ts";
 import { type RepoFile, repoFile } from "./repo-file.ts";
 import { isCommit } from "./repo-id.ts";
 
 /** Whom to ask, and how patiently. */
-export interface HubAccess {
+export interface HubAccess extends Patience {
   readonly endpoint: string;
   readonly token: string | null;
-  readonly timing: HubTiming;
-  readonly signal?: AbortSignal | undefined;
 }
 
 const MAX_BODY_BYTES = 32 << 20;
@@ -109,7 +106,7 @@ async function getJson(
       response.discard();
     }
   };
-  return withRetries(ask, timing.attempts, timing, signal);
+  return withRetries(ask, hub);
 }
 
 async function readText(response: HubResponse, repoId: string): Promise<string> {

@@ -27,6 +27,8 @@ export interface HubSettings {
   readonly offline: boolean;
   /** False (`HF_HUB_DISABLE_SYMLINKS`): snapshots hold the files themselves. */
   readonly usesSymlinks: boolean;
+  /** A proxy is set, but this Node does not use it: a hint when nobody can be reached. */
+  readonly hasUnusedProxy: boolean;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -44,6 +46,7 @@ export function hubSettings(options: HubOptions = {}, env: Environment = process
     token: options.token === undefined ? findToken(home, env) : checkToken(options.token ?? "", "the token option"),
     offline: options.offline ?? isOn(env.HF_HUB_OFFLINE || env.TRANSFORMERS_OFFLINE),
     usesSymlinks: !isOn(env.HF_HUB_DISABLE_SYMLINKS),
+    hasUnusedProxy: hasUnusedProxy(env),
   };
 }
 
@@ -97,6 +100,12 @@ function checkEndpoint(text: string): string {
 
 function expandHome(path: string): string {
   return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
+}
+
+/** Node's fetch looks at proxy variables from version 24 on, when NODE_USE_ENV_PROXY is 1. */
+function hasUnusedProxy(env: Environment): boolean {
+  const isUsed = env.NODE_USE_ENV_PROXY === "1" && Number.parseInt(process.versions.node, 10) >= 24;
+  return !isUsed && filled(env.HTTPS_PROXY) + filled(env.https_proxy) + filled(env.ALL_PROXY) !== "";
 }
 
 function isOn(value: string | undefined): boolean {

@@ -10,7 +10,8 @@ import { onDisk } from "./disk-error.ts";
 import { TransientError } from "./hub-http.ts";
 import { contentHash, contentTag, type RepoFile } from "./repo-file.ts";
 
-const BLOCK_BYTES = 1 << 20;
+/** What a kill may cost, and enough for whole writes. */
+const BLOCK_BYTES = 256 << 10;
 
 /** The content is not what the hub promised. Never leaves this room. */
 export class BadContentError extends Error {
@@ -87,6 +88,7 @@ export class PartialFile {
     await onDisk(this.path, async () => {
       for (let from = 0; from < end; ) {
         const { bytesWritten } = await this.#handle.write(this.#block, from, end - from, start + from);
+        if (bytesWritten === 0) throw new Error("the disk took no bytes"); // would go round for ever
         from += bytesWritten;
       }
     });
@@ -129,7 +131,7 @@ export class PartialFile {
     });
   }
 
-  /** Keeps what is there for a later run; an empty file goes. Safe after `finish` and after errors. */
+  /** Keeps what is there for a later run; an empty file goes. Safe after `moveTo` and after errors. */
   async close(): Promise<void> {
     if (this.#isFinished) return;
     try {

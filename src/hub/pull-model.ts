@@ -75,9 +75,10 @@ export async function pullModel(hubId: string, options: PullOptions = {}): Promi
   const { endpoint, token } = settings;
   const timing = { ...DEFAULT_TIMING, ...options.timing };
   const warn = options.onWarning ?? ((message: string) => process.emitWarning(message));
-  const hub: HubAccess = { endpoint, token, timing, signal: options.signal };
+  const hub: HubAccess = { endpoint, token, timing, signal: options.signal, onPause: warn };
   const onWait = once(() => warn(`another download of ${repoId} is under way; waiting for its files`));
   const pull: Pull = { repoId, revision, settings, cache: new HubCache(repoId, settings), hub, warn, onWait };
+  checkParallelFiles(options.parallelFiles);
   options.signal?.throwIfAborted();
 
   const cached = await findCached(repoId, revision, settings);
@@ -110,6 +111,11 @@ function whichRevision(hubId: string, option: string | undefined): HubId {
   throw new RequestError("hub", `expected one revision, got "${id.revision}" in the id and "${revision}" as option`);
 }
 
+function checkParallelFiles(count: number = PARALLEL_FILES): void {
+  if (Number.isSafeInteger(count) && count >= 1) return;
+  throw new RequestError("hub", `expected a whole number of at least 1 as parallelFiles, got ${count}`);
+}
+
 /** The cache alone. @throws RequestError that names what is missing. */
 function offlineCopy({ repoId, revision, cache }: Pull, cached: CachedModel | null): PulledModel {
   if (cached === null) {
@@ -133,7 +139,7 @@ function found({ snapshotDir, commit, files }: CachedModel): PulledModel {
 
 /** The hub could not be asked: a complete copy serves when the hub is away, not when it refuses. */
 function copyInstead(pull: Pull, error: unknown, cached: CachedModel | null): PulledModel {
-  const { repoId, revision, warn } = pull;
+  const { repoId, revision, settings, warn } = pull;
   const isWhole = cached !== null && cached.missing.length === 0;
   if (error instanceof TransientError) {
     if (isWhole) {
@@ -143,9 +149,12 @@ function copyInstead(pull: Pull, error: unknown, cached: CachedModel | null): Pu
       return found(cached);
     }
     const held = cached === null ? "the cache has no copy" : `the copy in the cache lacks ${listed(cached.missing)}`;
+    const proxy = settings.hasUnusedProxy
+      ? ". A proxy is set in HTTPS_PROXY; Node uses it from version 24 on, with NODE_USE_ENV_PROXY=1"
+      : "";
     throw new RequestError(
       "hub",
-      `${error.message}, and ${held} of ${repoId}@${revision}. You can check the connection, or set HF_ENDPOINT to a mirror`,
+      `${error.message}, and ${held} of ${repoId}@${revision}. You can check the connection, or set HF_ENDPOINT to a mirror${proxy}`,
       { cause: error },
     );
   }
@@ -243,7 +252,7 @@ async function inLanes<T>(
       stop.abort(error);
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, lanes) }, lane));
+  await Promise.all(Array.from({ length: lanes }, lane));
   if (first !== null) throw (first as { readonly error: unknown }).error;
 }
 

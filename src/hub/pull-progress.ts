@@ -1,5 +1,8 @@
-/** How far a download is: bytes and files over all files, and what of it really came over the network. */
-import type { RepoFile } from "./repo-file.ts";
+/**
+ * How far a download is: bytes and files over all files, and what of it really came over the network. Files with the same
+ * content count as files each, but their bytes once.
+ */
+import { contentTag, type RepoFile } from "./repo-file.ts";
 
 export interface PullProgress {
   readonly bytesDone: number;
@@ -27,6 +30,7 @@ export class PullMeter {
   readonly #report: (progress: PullProgress) => void;
   readonly #bytesTotal: number;
   readonly #filesTotal: number;
+  readonly #counted = new Set<string>();
   #bytesDone = 0;
   #bytesReceived = 0;
   #bytesReused = 0;
@@ -34,11 +38,18 @@ export class PullMeter {
 
   constructor(files: readonly RepoFile[], report: (progress: PullProgress) => void) {
     this.#report = report;
-    this.#bytesTotal = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    this.#bytesTotal = [...new Map(files.map((file) => [contentTag(file), file.sizeBytes])).values()].reduce(
+      (sum, bytes) => sum + bytes,
+      0,
+    );
     this.#filesTotal = files.length;
   }
 
+  /** To be asked for once per file. */
   file(file: RepoFile): FileMeter {
+    const tag = contentTag(file);
+    const sizeBytes = this.#counted.has(tag) ? 0 : file.sizeBytes;
+    this.#counted.add(tag);
     let here = { reused: 0, received: 0 };
     const add = (reused: number, received: number): void => {
       here.reused += reused;
@@ -66,7 +77,7 @@ export class PullMeter {
         this.report();
       },
       done: () => {
-        add(file.sizeBytes - here.reused - here.received, 0);
+        add(sizeBytes - here.reused - here.received, 0);
         this.#filesDone++;
         this.report();
       },

@@ -16,6 +16,7 @@ import { type StoredTensors, tensorsBelow } from "../checkpoint/stored-tensors.t
 import { elementCount } from "../core/shape.ts";
 import type { TokenizerFiles } from "../tokenizer/tokenizer-files.ts";
 import { ConfigError, UnsupportedError, WeightsError } from "../util/errors.ts";
+import { WEIGHT_FILES } from "./checkpoint-listing.ts";
 import { readJsonFile } from "./json-file.ts";
 import { unpackedPart } from "./quantized-part.ts";
 import { openTensorFile } from "./safetensors-file.ts";
@@ -31,6 +32,8 @@ export interface CheckpointFiles {
   /** The folder that holds config.json. */
   readonly path: string;
   readonly layout: CheckpointLayout;
+  /** The folder of each part's files; in the flat layout all the same. */
+  readonly folders: Readonly<Record<Part, string>>;
   readonly configs: NvilaConfigFiles;
   /** Read when it is first asked for. @throws ConfigError when the checkpoint has none. */
   readonly tokenizer: TokenizerFiles;
@@ -45,7 +48,6 @@ export interface CheckpointFiles {
 }
 
 const PART_FOLDER = { llm: "llm", vision: "vision_tower", projector: "mm_projector" } as const;
-const WEIGHT_FILES = ["model.safetensors", "model.safetensors.index.json"];
 const PICKLES = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 export interface OpenCheckpointOptions {
@@ -70,6 +72,7 @@ export async function openCheckpoint(path: string, options: OpenCheckpointOption
 }
 
 interface OpenParts {
+  readonly folders: Readonly<Record<Part, string>>;
   readonly configs: NvilaConfigFiles;
   readonly weights: Readonly<Record<Part, StoredTensors>>;
   readonly tokenizerFolders: readonly string[];
@@ -80,6 +83,7 @@ class OpenCheckpoint implements CheckpointFiles {
   readonly label: string;
   readonly path: string;
   readonly layout: CheckpointLayout;
+  readonly folders: Readonly<Record<Part, string>>;
   readonly configs: NvilaConfigFiles;
   readonly weights: Readonly<Record<Part, StoredTensors>>;
   readonly sizeBytes: number;
@@ -92,6 +96,7 @@ class OpenCheckpoint implements CheckpointFiles {
     this.label = basename(resolve(given));
     this.path = root;
     this.layout = layout;
+    this.folders = parts.folders;
     this.configs = parts.configs;
     this.weights = parts.weights;
     this.sizeBytes = parts.sizeBytes;
@@ -133,6 +138,7 @@ function openFolders(root: string, config: unknown, label: string, onWarning: On
     unpackedPart(openWeights(folders[part]), folders[part], [configs[part], config], onWarning);
   const weights = { llm: open("llm"), vision: open("vision"), projector: open("projector") };
   return {
+    folders,
     configs: {
       root: config,
       ...configs,
@@ -178,6 +184,7 @@ function openFlat(root: string, config: unknown, label: string, onWarning: OnWar
   }
   const shapeOf = (name: string) => weights.projector.stored(name)?.shape ?? null;
   return {
+    folders: { llm: root, vision: root, projector: root },
     configs: {
       ...configsOfHfLayout(config, shapeOf, label),
       preprocessor: findPreprocessor([root, join(root, "vision_tower")]),

@@ -98,7 +98,7 @@ class SafetensorsFile implements SafetensorsTensors {
  *
  * @throws ConfigError when the index is damaged; WeightsError when a shard is missing, damaged, or holds other tensors than the index says.
  */
-export function openSharded(indexPath: string, options: OpenOptions = {}): StoredTensors {
+export function openSharded(indexPath: string, options: OpenOptions = {}): ShardedTensors {
   const weightMap = readWeightMap(indexPath);
   const folder = dirname(indexPath);
   const shards = new Map<string, StoredTensors>();
@@ -125,14 +125,18 @@ export function openSharded(indexPath: string, options: OpenOptions = {}): Store
   return new ShardedTensors(indexPath, sources, [...shards.values()]);
 }
 
-class ShardedTensors implements StoredTensors {
+/** The tensors of several files. */
+export class ShardedTensors implements StoredTensors {
   readonly label: string;
+  /** Names of the files, beside the index. */
+  readonly files: readonly string[];
   readonly sizeBytes: number;
   readonly names: readonly string[];
   readonly #sources: ReadonlyMap<string, StoredTensors>;
 
   constructor(label: string, sources: ReadonlyMap<string, StoredTensors>, shards: readonly StoredTensors[]) {
     this.label = label;
+    this.files = shards.map((shard) => basename(shard.label));
     this.sizeBytes = shards.reduce((bytes, shard) => bytes + shard.sizeBytes, 0);
     this.names = [...sources.keys()];
     this.#sources = sources;

@@ -11,6 +11,7 @@ export interface FakeFile {
   readonly path: string;
   readonly content: Buffer;
   readonly isLarge: boolean;
+  readonly xetHash?: string;
 }
 
 export interface FakeRepo {
@@ -37,7 +38,12 @@ export type Fault =
   | { readonly kind: "wrong-range"; readonly shift: number; readonly total?: number }
   | { readonly kind: "corrupt" }
   /** A whole, well-formed answer with another body, no length announced. */
-  | { readonly kind: "body"; readonly content: Buffer; readonly announced?: number }
+  | {
+      readonly kind: "body";
+      readonly content: Buffer;
+      readonly announced?: number;
+      readonly headers?: Record<string, string>;
+    }
   | { readonly kind: "slow"; readonly chunk: number; readonly everyMs: number };
 
 export interface Seen {
@@ -59,6 +65,9 @@ export class FakeHub {
   /** Content tags of the storage; null: none. */
   storageTag: ((sha: string) => string) | null = (sha) => `"${sha}"`;
   readonly seen: Seen[] = [];
+  /** The most files that were ever under way at once. Only for downloads that are not broken off. */
+  mostAtOnce = 0;
+  #atOnce = 0;
   readonly #repos = new Map<string, FakeRepo>();
   readonly #hub: Server;
   readonly #storage: Server;
@@ -197,7 +206,10 @@ export class FakeHub {
         "content-length": total - from,
       });
     } else if (how?.kind === "body") {
-      response.writeHead(200, how.announced === undefined ? {} : { "content-length": how.announced });
+      response.writeHead(200, {
+        ...how.headers,
+        ...(how.announced === undefined ? {} : { "content-length": how.announced }),
+      });
     } else {
       response.writeHead(200, { "content-length": total });
     }
@@ -212,8 +224,11 @@ export class FakeHub {
     }
     const end = how?.kind === "drop" || how?.kind === "stall" ? how.after : body.length;
     const step = how?.kind === "slow" ? how.chunk : 65536;
+    if (end > 0) this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#atOnce);
     for (let at = 0; at < end && !response.destroyed; at += step) {
+      if (how?.kind === "slow") await sleep(how.everyMs);
       const chunk = body.subarray(at, Math.min(at + step, end));
+      if (at + step >= end) this.#atOnce--; // before the client can have the last byte
       await new Promise<void>((go) => {
         response.once("close", go);
         response.write(chunk, () => {
@@ -222,7 +237,6 @@ export class FakeHub {
           go();
         });
       });
-      if (how?.kind === "slow") await sleep(how.everyMs);
     }
     if (how?.kind === "stall") return;
     if (how?.kind === "drop") {
@@ -253,11 +267,12 @@ const tags = new WeakMap<FakeFile, string>();
 export function treeEntry(file: FakeFile): object {
   const { path, content, isLarge } = file;
   const size = content.length;
+  const xet = file.xetHash === undefined ? {} : { xetHash: file.xetHash };
   if (!isLarge) return { type: "file", oid: tagOf(file), size, path };
   const oid = createHash("sha1")
     .update(`pointer of ${tagOf(file)}`)
     .digest("hex");
-  return { type: "file", oid, size, path, lfs: { oid: tagOf(file), size, pointerSize: 134 } };
+  return { type: "file", oid, size, path, lfs: { oid: tagOf(file), size, pointerSize: 134 }, ...xet };
 }
 
 /** Bytes that look random and are the same every time. */

@@ -49,8 +49,8 @@ export const FAST: HubTiming = {
   baseDelayMs: 2,
   maxDelayMs: 10,
   maxRetryAfterMs: 60,
-  headersMs: 400,
-  stallMs: 150,
+  headersMs: 10_000, // tests that mean to wait set less
+  stallMs: 10_000,
   progressBytes: 64 * KIB,
   lockPollMs: 10,
   lockStaleMs: 400,
@@ -69,6 +69,9 @@ export const HUB_VARIABLES: readonly string[] = [
   "TRANSFORMERS_OFFLINE",
   "HF_HUB_DISABLE_SYMLINKS",
   "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+  "HTTPS_PROXY",
+  "https_proxy",
+  "ALL_PROXY",
 ];
 
 /** In memory where there is such a folder: downloads wait for the disk before they count. */

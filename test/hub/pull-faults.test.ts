@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { gzipSync } from "node:zlib";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { PullProgress } from "../../src/hub/pull-progress.ts";
 import { bytesOf, type Fault, type Seen, tagOf } from "./fake-hub.ts";
 import { Bench, COMMIT, CONFIG, FAST, KIB, REPO, REPO_ID, WANTED, WEIGHTS } from "./model-repo.ts";
@@ -77,7 +78,7 @@ describe("a connection that breaks", () => {
 
   it("that falls silent is broken off and resumed", async () => {
     weightFaults({ kind: "stall", after: 128 * KIB });
-    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(await bench.differing(await bench.pull({ timing: { ...FAST, stallMs: 200 } }))).toEqual([]);
     expect(requests().map((one) => one.range)).toEqual([null, `bytes=${128 * KIB}-`]);
   });
 
@@ -159,6 +160,12 @@ describe("ranges", () => {
     expect(requests().map((one) => one.range)).toEqual([null, "bytes=9000-", null]);
   });
 
+  it("within an encoded answer are not used", async () => {
+    weightFaults({ kind: "drop", after: 200 * KIB }, { kind: "headers", headers: { "content-encoding": "x-odd" } });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().map((one) => one.range)).toEqual([null, `bytes=${200 * KIB}-`, null]);
+  });
+
   it("that cannot be satisfied (416) make the file start again", async () => {
     weightFaults({ kind: "drop", after: 200 * KIB }, { kind: "status", status: 416 });
     expect(await bench.differing(await bench.pull())).toEqual([]);
@@ -232,6 +239,13 @@ describe("wrong content", () => {
     expect(requests()[1].sentBytes).toBeLessThan(long.length);
   });
 
+  it("is none when the server only packed it, against our wish", async () => {
+    const content = gzipSync(WEIGHTS.content);
+    weightFaults({ kind: "body", content, announced: content.length, headers: { "content-encoding": "gzip" } });
+    expect(await bench.differing(await bench.pull())).toEqual([]);
+    expect(requests().length).toBe(1);
+  });
+
   it("too short is asked for again from its end", async () => {
     weightFaults({ kind: "body", content: WEIGHTS.content.subarray(0, 1000) });
     expect(await bench.differing(await bench.pull())).toEqual([]);
@@ -282,6 +296,19 @@ describe("a busy server", () => {
     const start = performance.now();
     expect((await bench.pull()).files).toEqual(WANTED);
     expect(performance.now() - start).toBeGreaterThan(2 * FAST.maxRetryAfterMs - 5);
+  });
+
+  it("that asks for a long pause is told of, and can be left", async () => {
+    bench.hub.fault = () => ({ kind: "status", status: 429, headers: { "retry-after": "60" } });
+    const stop = new AbortController();
+    const running = bench.pull({ signal: stop.signal, timing: { ...FAST, maxRetryAfterMs: 45_000 } });
+    const stopping = expect(running).rejects.toThrow("enough");
+    await vi.waitUntil(() => bench.warnings.length > 0, { timeout: 20_000, interval: 5 });
+    expect(bench.warnings).toEqual([
+      expect.stringMatching(/^127\.0\.0\.1:\d+ asks to slow down \(429\); trying again in 45 s$/),
+    ]);
+    stop.abort(new Error("enough"));
+    await stopping;
   });
 
   it.each([429, 500, 502, 503, 504, 408])("that stays busy (%d) is an error", async (status) => {
@@ -365,6 +392,14 @@ describe("refusals", () => {
       isResolve(seen) ? { kind: "status", status: 403, headers: { "x-error-code": "GatedRepo" } } : null;
     await expect(bench.pull()).rejects.toThrow("tiny-model is gated (403)");
     await expectNothingVisible();
+  });
+
+  it("come from a server that speaks no TLS, or on a port that fetch forbids, at once", async () => {
+    const start = performance.now();
+    const endpoint = bench.hub.endpoint.replace("http:", "https:");
+    await expect(bench.pull({ endpoint })).rejects.toThrow(/no trusted connection to 127\.0\.0\.1:\d+ \(E[A-Z_]+\)/);
+    await expect(bench.pull({ endpoint: "http://127.0.0.1:1" })).rejects.toThrow("expected a port that fetch allows");
+    expect(performance.now() - start).toBeLessThan(8000);
   });
 
   it("never show the token", async () => {
@@ -460,7 +495,7 @@ describe("a hostile listing", () => {
   it("larger than the disk is refused before anything is downloaded", async () => {
     const lfs = { oid: "b".repeat(64), size: 2 ** 52 };
     listing(JSON.stringify([entry("a.safetensors", { lfs })]));
-    await expect(bench.pull()).rejects.toThrow(/expected 4194304.00 GiB of free space for .* got .* set HF_HOME/);
+    await expect(bench.pull()).rejects.toThrow(/expected 4194304.01 GiB of free space for .* got .* set HF_HOME/);
     expect(await bench.listed()).toEqual([]);
   });
 
@@ -478,14 +513,13 @@ describe("an aborted download", () => {
     const reason = new Error("enough");
     const running = bench.pull({
       signal: stop.signal,
-      timing: { ...FAST, stallMs: 10_000 },
       onProgress: ({ bytesReceived }) => {
         if (bytesReceived >= 256 * KIB) setTimeout(() => stop.abort(reason), 30);
       },
     });
     const start = performance.now();
     await expect(running).rejects.toBe(reason);
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(8000);
     await expectNothingVisible();
     expect((await stat(partial())).size).toBe(256 * KIB);
     expect(await bench.listed("../.locks")).toEqual([]);
@@ -510,14 +544,14 @@ describe("an aborted download", () => {
     };
     const start = performance.now();
     await expect(bench.pull({ parallelFiles: 8 })).rejects.toThrow('has no file "config.json"');
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(8000);
     expect(bench.hub.fileBytes(WEIGHTS)).toBeLessThan(SIZE);
     expect(await bench.listed("../.locks")).toEqual([]);
   });
 
   it("goes on from a part that was cut", async () => {
     weightFaults({ kind: "stall", after: 256 * KIB });
-    await expect(bench.pull({ timing: { ...FAST, attempts: 1 } })).rejects.toThrow("sent nothing");
+    await expect(bench.pull({ timing: { ...FAST, attempts: 1, stallMs: 100 } })).rejects.toThrow("sent nothing");
     await truncate(partial(), 100);
     expect(await bench.differing(await bench.pull())).toEqual([]);
   });

@@ -208,6 +208,16 @@ export class CpuBackend implements Backend {
   copy(target: Storage, targetStart: number, source: Storage): void {
     this.#memory.copy(target, targetStart, source);
   }
+
+  /** For benchmarks: multiply-adds out of registers on this backend's own threads; returns how many operations were done. */
+  peakFma(rounds: number): number {
+    return this.#native.peakFma(this.#context, rounds);
+  }
+
+  /** For benchmarks: reads `data` once with this backend's own threads; returns its sum. */
+  readAll(data: Float32Array): number {
+    return this.#native.readAll(this.#context, data);
+  }
 }
 
 /** Rows and width of an operand as a matrix over its last axis. */

@@ -1,0 +1,153 @@
+/** Whole layers of NVILA-Lite-2B as the models run them, on random bf16 weights: what single operations do not show. */
+import type { Backend } from "../src/backend/backend.ts";
+import { type TensorSource, Weights } from "../src/checkpoint/weights.ts";
+import { elementCount, type Shape } from "../src/core/shape.ts";
+import { Qwen2Block, type Qwen2Config } from "../src/models/qwen2/qwen2-model.ts";
+import { type SiglipConfig, SiglipEncoderLayer } from "../src/models/siglip/siglip-vision-tower.ts";
+import { KvCache } from "../src/nn/kv-cache.ts";
+import { scope } from "../src/tensor/scope.ts";
+import { Tensor } from "../src/tensor/tensor.ts";
+import { randomF32, randomWeights } from "./random-data.ts";
+import type { BenchRow, RowGroup } from "./row.ts";
+
+const SIGLIP: SiglipConfig = {
+  hiddenSize: 1152,
+  layers: 27,
+  heads: 16,
+  mlp: 4304,
+  patch: 14,
+  imageSize: 448,
+  layerNormEps: 1e-6,
+  hiddenAct: "gelu_pytorch_tanh",
+};
+
+const QWEN2: Qwen2Config = {
+  hiddenSize: 1536,
+  layers: 28,
+  heads: 12,
+  kvHeads: 2,
+  headDim: 128,
+  mlp: 8960,
+  ropeTheta: 1e6,
+  rmsNormEps: 1e-6,
+  tieWordEmbeddings: true,
+};
+
+export const LAYER_ROWS: readonly RowGroup[] = [
+  [siglipLayerRow()],
+  [qwen2PrefillRow({ T: 512, S: 512 })],
+  [qwen2DecodeRow({ S: 1024 })],
+];
+
+/** One tile of 448 × 448 pixels: 1024 patches through one encoder layer. */
+function siglipLayerRow(): BenchRow {
+  const { hiddenSize: C, mlp: M } = SIGLIP;
+  const T = (SIGLIP.imageSize / SIGLIP.patch) ** 2;
+  return {
+    name: `SigLIP layer ${T}×${C} bf16`,
+    limit: "fma",
+    work: 2 * T * (4 * C * C + 2 * C * M) + 4 * T * T * C,
+    setup(backend) {
+      const layer = new SiglipEncoderLayer(randomTensors(backend, siglipShapes(SIGLIP)), SIGLIP);
+      const x = Tensor.from(backend, "f32", randomF32(T * C), [T, C]);
+      const offsets = Int32Array.of(0, T);
+      return () =>
+        scope(() => {
+          layer.forward(x, offsets);
+        });
+    },
+  };
+}
+
+/** The last T of S positions through one decoder block. */
+function qwen2PrefillRow({ T, S }: { T: number; S: number }): BenchRow {
+  const pairs = T * (S - T) + (T * (T + 1)) / 2;
+  return {
+    name: `Qwen2-1.5B layer, prefill T ${T} S ${S}, bf16`,
+    limit: "fma",
+    work: 2 * T * qwen2Parameters(QWEN2) + 4 * pairs * QWEN2.heads * QWEN2.headDim,
+    setup: (backend) => qwen2Run(backend, { T, S, blocks: 1 }),
+  };
+}
+
+/** One new position after S − 1 cached ones; the blocks' weights come from memory. */
+function qwen2DecodeRow({ S }: { S: number }): BenchRow {
+  const blocks = 3;
+  const cacheBytes = 2 * S * QWEN2.kvHeads * QWEN2.headDim * 4;
+  return {
+    name: `Qwen2-1.5B, decode S ${S}, ${blocks} layers, bf16`,
+    limit: "read",
+    work: blocks * (2 * qwen2Parameters(QWEN2) + cacheBytes),
+    setup: (backend) => qwen2Run(backend, { T: 1, S, blocks }),
+  };
+}
+
+function qwen2Run(backend: Backend, { T, S, blocks }: { T: number; S: number; blocks: number }): () => void {
+  const { hiddenSize: C, kvHeads, headDim } = QWEN2;
+  const layers = Array.from(
+    { length: blocks },
+    () => new Qwen2Block(randomTensors(backend, qwen2Shapes(QWEN2)), QWEN2),
+  );
+  const cache = new KvCache(backend, { layers: blocks, kvHeads, headDim, maxTokens: S });
+  const old = Tensor.from(backend, "f32", randomF32((S - T) * kvHeads * headDim), [S - T, kvHeads, headDim]);
+  for (const layer of cache.layers) layer.append(old, old);
+  cache.commit(S - T);
+  const x = Tensor.from(backend, "f32", randomF32(T * C), [T, C]);
+  const positions = Tensor.from(
+    backend,
+    "i32",
+    Int32Array.from({ length: T }, (_, i) => S - T + i),
+    [T],
+  );
+  return () =>
+    scope(() => {
+      for (const [i, layer] of layers.entries()) layer.forward(x, positions, cache.layers[i]);
+    });
+}
+
+function siglipShapes({ hiddenSize: C, mlp: M }: SiglipConfig): Record<string, Shape> {
+  const shapes: Record<string, Shape> = { "mlp.fc1.weight": [M, C], "mlp.fc1.bias": [M], "mlp.fc2.weight": [C, M] };
+  for (const name of ["q_proj", "k_proj", "v_proj", "out_proj"]) shapes[`self_attn.${name}.weight`] = [C, C];
+  for (const name of ["q_proj", "k_proj", "v_proj", "out_proj"]) shapes[`self_attn.${name}.bias`] = [C];
+  for (const name of ["layer_norm1.weight", "layer_norm1.bias", "layer_norm2.weight", "layer_norm2.bias"])
+    shapes[name] = [C];
+  shapes["mlp.fc2.bias"] = [C];
+  return shapes;
+}
+
+function qwen2Shapes(cfg: Qwen2Config): Record<string, Shape> {
+  const { hiddenSize: C, mlp: M, heads, kvHeads, headDim } = cfg;
+  const [Q, K] = [heads * headDim, kvHeads * headDim];
+  return {
+    "input_layernorm.weight": [C],
+    "post_attention_layernorm.weight": [C],
+    "self_attn.q_proj.weight": [Q, C],
+    "self_attn.q_proj.bias": [Q],
+    "self_attn.k_proj.weight": [K, C],
+    "self_attn.k_proj.bias": [K],
+    "self_attn.v_proj.weight": [K, C],
+    "self_attn.v_proj.bias": [K],
+    "self_attn.o_proj.weight": [C, Q],
+    "mlp.gate_proj.weight": [M, C],
+    "mlp.up_proj.weight": [M, C],
+    "mlp.down_proj.weight": [C, M],
+  };
+}
+
+/** Weights of one block that every position multiplies. */
+function qwen2Parameters(cfg: Qwen2Config): number {
+  return Object.values(qwen2Shapes(cfg))
+    .filter((shape) => shape.length === 2)
+    .reduce((sum, shape) => sum + elementCount(shape), 0);
+}
+
+/** bf16 noise under the given names. */
+function randomTensors(backend: Backend, shapes: Readonly<Record<string, Shape>>): Weights {
+  const source: TensorSource = {
+    label: "random weights",
+    names: Object.keys(shapes),
+    info: (name) => (name in shapes ? { dtype: "bf16", shape: shapes[name] } : null),
+    data: (name) => randomWeights("bf16", elementCount(shapes[name])),
+  };
+  return new Weights(source, backend);
+}
