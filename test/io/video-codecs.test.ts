@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { openWithFfmpeg } from "../../src/io/ffmpeg-decoder.ts";
 import { findFfmpeg } from "../../src/io/ffmpeg-process.ts";
 import { rotateImage } from "../../src/io/rotate-image.ts";
 import { readVideo, type VideoFrames } from "../../src/io/video-file.ts";
@@ -184,6 +185,40 @@ describe.skipIf(!tools)("video files through ffmpeg", () => {
         }
       }
     }
+  });
+
+  it.each([
+    ["closed.mp4", "-c:v libx264 -pix_fmt yuv420p -g 10 -bf 2"],
+    ["open.mkv", "-c:v libx264 -pix_fmt yuv420p -x264-params open-gop=1:keyint=10:bframes=3"],
+    ["open.mp4", "-c:v libx265 -pix_fmt yuv420p -x265-params log-level=none:open-gop=1:keyint=10:bframes=3"],
+    ["sparse.mp4", "-c:v mpeg4 -q:v 2 -g 12"],
+    ["alt-ref.webm", "-c:v libvpx-vp9 -b:v 1M -g 12 -pix_fmt yuv420p -auto-alt-ref 1 -lag-in-frames 8"],
+  ])("are jumped through to the same frames: %s", async (name, args) => {
+    const codec = args.split(" ")[1];
+    if (!encoders.includes(` ${codec} `)) {
+      console.warn(`skipped: ${name}, this ffmpeg has no encoder ${codec}`);
+      return;
+    }
+    const long = Array.from({ length: 4 * COUNT }, (_, n) => SOURCE[(n * 7) % COUNT]);
+    const path = make(name, args, long);
+    const container = name.endsWith("mp4") ? "mp4" : "matroska";
+    const wanted = [1, 9, 10, 11, 38, 61, 89, 90, 118, 119];
+    const counter = join(folder, `${name}.calls`);
+    const ffmpeg = join(folder, "counting-ffmpeg");
+    writeFileSync(ffmpeg, `#!/bin/sh\necho >>"${counter}"\nexec "${tools!.ffmpeg}" "$@"\n`, { mode: 0o755 });
+    const decode = async (startCost: number) => {
+      writeFileSync(counter, "");
+      const limits = { label: name, maxPixels: 1e6, timeoutMs: 60_000 };
+      const video = await openWithFfmpeg({ ...tools!, ffmpeg }, path, container, limits, startCost);
+      const frames = await video.decode(wanted);
+      return { frames, runs: readFileSync(counter, "utf8").length };
+    };
+    const [jumped, passed] = [await decode(0), await decode(Number.POSITIVE_INFINITY)];
+    expect(jumped.frames.map((frame, i) => Buffer.compare(frame.data, passed.frames[i].data))).toEqual(
+      wanted.map(() => 0),
+    );
+    expect(passed.runs).toBe(1);
+    expect(jumped.runs).toBeGreaterThan(2);
   });
 
   it("must hold pictures", async () => {
