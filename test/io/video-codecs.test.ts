@@ -206,10 +206,10 @@ describe.skipIf(!tools)("video files through ffmpeg", () => {
     const counter = join(folder, `${name}.calls`);
     const ffmpeg = join(folder, "counting-ffmpeg");
     writeFileSync(ffmpeg, `#!/bin/sh\necho >>"${counter}"\nexec "${tools!.ffmpeg}" "$@"\n`, { mode: 0o755 });
-    const decode = async (startCost: number) => {
+    const decode = async (startPixels: number) => {
       writeFileSync(counter, "");
       const limits = { label: name, maxPixels: 1e6, timeoutMs: 60_000 };
-      const video = await openWithFfmpeg({ ...tools!, ffmpeg }, path, container, limits, startCost);
+      const video = await openWithFfmpeg({ ...tools!, ffmpeg }, path, container, limits, startPixels);
       const frames = await video.decode(wanted);
       return { frames, runs: readFileSync(counter, "utf8").length };
     };
