@@ -19,8 +19,15 @@ export interface PackedSourceOptions extends QuantizationFiles {
   readonly onWarning?: (message: string) => void;
 }
 
-/** All endings that mean a packed tensor in some format. `.weight_scale` also occurs in formats of floats, which are refused by name. */
-const MARKERS: readonly string[] = [".qweight", ".weight_packed", ".weight_scale"];
+/** All endings that mean a packed tensor in some format, those that are not read included. */
+const MARKERS: readonly string[] = [
+  ".qweight",
+  ".qzeros",
+  ".scaled_zeros",
+  ".weight_packed",
+  ".weight_scale",
+  ".weight_zero_point",
+];
 
 /**
  * `source` itself when nothing in it is packed.
@@ -29,10 +36,9 @@ const MARKERS: readonly string[] = [".qweight", ".weight_packed", ".weight_scale
  */
 export function unpackedSource(source: StoredTensors, options: PackedSourceOptions): StoredTensors {
   const announced = announcedFormats(options, options.configLabel);
-  const isPacked = source.names.some((name) => MARKERS.some((marker) => name.endsWith(marker)));
-  if (!isPacked) return source; // announced for another part, or kept dense
-  const formats = announced ?? guessedFormats(source);
-  if (!formats) return source;
+  const packed = source.names.find((name) => MARKERS.some((marker) => name.endsWith(marker)));
+  if (packed === undefined) return source; // announced for another part, or kept dense
+  const formats = announced ?? guessedFormats(source, packed);
   return new PackedSource(source, formats, options.onWarning ?? (() => {}));
 }
 

@@ -147,23 +147,25 @@ function unsupported(label: string, field: string, got: unknown): UnsupportedErr
 }
 
 /**
- * The format that names and shapes tell, for files that come without a description, such as llm-awq's `.pt`; null when no tensor looks
- * packed. GPTQ is taken as v1, and groups of AutoAWQ and GPTQ from the scales.
+ * The format that names and shapes tell, for files that come without a description, such as llm-awq's `.pt`. GPTQ is taken as v1, and
+ * groups of AutoAWQ and GPTQ from the scales.
+ *
+ * @param packed Name of a tensor that looks packed, for messages.
+ * @throws UnsupportedError when they tell none.
  */
-export function guessedFormats(source: TensorSource): readonly PackedFormat[] | null {
-  const packed = source.names.find((name) => name.endsWith(".weight_packed"));
-  if (packed !== undefined) {
+export function guessedFormats(source: TensorSource, packed: string): readonly PackedFormat[] {
+  const ofCompressed = source.names.find((candidate) => candidate.endsWith(".weight_packed"));
+  if (ofCompressed !== undefined) {
     throw new UnsupportedError(
       "quantized",
-      `"${packed}" in ${source.label} is of compressed-tensors, whose quantization_config in config.json is missing`,
+      `"${ofCompressed}" in ${source.label} is of compressed-tensors, whose quantization_config in config.json is missing`,
     );
   }
-  const name = source.names.find((candidate) => candidate.endsWith(".qweight"));
-  if (name === undefined) return null;
-  const layer = name.slice(0, -".qweight".length);
+  const name = source.names.find((candidate) => candidate.endsWith(".qweight")) ?? packed;
+  const layer = name.slice(0, name.lastIndexOf("."));
   const info = (part: string) => source.info(`${layer}.${part}`);
   const [qweight, scales] = [info("qweight"), info("scales")];
-  if (info("scaled_zeros")) return [llmAwqFormat("v2", null)];
+  if (qweight && info("scaled_zeros")) return [llmAwqFormat("v2", null)];
   if (qweight?.shape.length === 2 && scales?.shape.length === 2) {
     const [rows, columns] = qweight.shape;
     const [scaleRows, scaleColumns] = scales.shape;
