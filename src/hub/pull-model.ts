@@ -118,16 +118,17 @@ function checkParallelFiles(count: number = PARALLEL_FILES): void {
 
 /** The cache alone. @throws RequestError that names what is missing. */
 function offlineCopy({ repoId, revision, cache }: Pull, cached: CachedModel | null): PulledModel {
+  const command = `nvila pull ${revision === "main" ? repoId : `${repoId}@${revision}`}`;
   if (cached === null) {
     throw new RequestError(
       "hub",
-      `${repoId}@${revision} is not in the cache (${cache.folder}) and the network is switched off. You can run \`nvila pull ${repoId}\` without --offline and HF_HUB_OFFLINE`,
+      `${repoId}@${revision} is not in the cache (${cache.folder}) and the network is switched off. You can run \`${command}\` without --offline and HF_HUB_OFFLINE`,
     );
   }
   if (cached.missing.length > 0) {
     throw new RequestError(
       "hub",
-      `${repoId}@${revision} is not complete in the cache (${cached.snapshotDir}): ${listed(cached.missing)} missing, and the network is switched off. You can run \`nvila pull ${repoId}\` without --offline and HF_HUB_OFFLINE`,
+      `${repoId}@${revision} is not complete in the cache (${cached.snapshotDir}): ${listed(cached.missing)} missing, and the network is switched off. You can run \`${command}\` without --offline and HF_HUB_OFFLINE`,
     );
   }
   return found(cached);
