@@ -65,7 +65,7 @@ export async function openModel(pathOrHubId: string, options: LoadOptions = {}):
   const startMs = performance.now();
   signal?.throwIfAborted();
   const backend = openBackend(options, onWarning);
-  const files = await openCheckpoint(folder);
+  const files = await openCheckpoint(folder, { onWarning });
   const config = parseNvilaConfig(files.configs, { overrides: options.overrides ?? {}, label: files.label });
   const tokenizer = createTokenizer(files.tokenizer);
   signal?.throwIfAborted();

@@ -102,6 +102,7 @@ async function partsOf(args: readonly string[], options: AskOptions): Promise<Pa
 
 /** The object that `--json` prints. */
 function jsonOf(result: GenerationResult): object {
-  const { text, tokenIds, promptTokenIds, finishReason, media, timings, memory, model, device, threads } = result;
-  return { text, tokenIds, promptTokenIds, finishReason, media, timings, memory, model, device, threads };
+  const { text, timedText, tokenIds, promptTokenIds, finishReason, media, timings, memory, model, device, threads } =
+    result;
+  return { text, timedText, tokenIds, promptTokenIds, finishReason, media, timings, memory, model, device, threads };
 }
