@@ -1,6 +1,7 @@
 /** A loaded model: asks, plans, describes itself. The work is done elsewhere (run-request.ts, prepare-request.ts). */
 import { RequestError } from "../util/errors.ts";
 import { describeModel } from "./describe-model.ts";
+import { withEitherSignal } from "./either-signal.ts";
 import { checkGenerateOptions, type GenerateOptions } from "./generate-options.ts";
 import { Generation, type GenerationChunk, type GenerationResult, type MediaReport } from "./generation.ts";
 import type { LoadedModel } from "./loaded-model.ts";
@@ -79,8 +80,9 @@ export class Nvila {
       const loaded = this.#expectOpen();
       const checked = checkGenerateOptions(options);
       const messages = checkMessages(input, options.system);
-      const signal = AbortSignal.any([aborted, this.#closing.signal]);
-      return this.#turns.run(() => runRequest(loaded, messages, checked, { emit, signal, askedMs }), signal);
+      return withEitherSignal([aborted, this.#closing.signal], (signal) =>
+        this.#turns.run(() => runRequest(loaded, messages, checked, { emit, signal, askedMs }), signal),
+      );
     };
     return new Generation(run, options.signal);
   }
@@ -100,8 +102,10 @@ export class Nvila {
     const loaded = this.#expectOpen();
     const { maxTiles, onProgress } = checkGenerateOptions(options);
     const messages = checkMessages(input, options.system);
-    const signal = AbortSignal.any([this.#closing.signal, ...(options.signal ? [options.signal] : [])]);
-    const request = await prepareRequest(loaded, messages, { maxTiles, signal, pace: createPace(signal), onProgress });
+    const stops = [this.#closing.signal, ...(options.signal ? [options.signal] : [])];
+    const request = await withEitherSignal(stops, (signal) =>
+      prepareRequest(loaded, messages, { maxTiles, signal, pace: createPace(signal), onProgress }),
+    );
     return {
       media: request.media,
       promptLength: request.length,

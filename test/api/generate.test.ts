@@ -1,4 +1,5 @@
 /** Answers through the public handle: streams, ends, stops, turns, memory. */
+import { getEventListeners } from "node:events";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../src/api/generate-options.ts";
 import type { GenerationChunk, GenerationResult } from "../../src/api/generation.ts";
@@ -179,6 +180,15 @@ describe("aborting", () => {
     expect(chunks).toBeGreaterThanOrEqual(3);
     expect(chunks).toBeLessThan(500);
     expect(live.size).toBe(before);
+  });
+
+  it("leaves nothing on a signal that many requests share", async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    await model.generate("x", { maxTokens: 1, signal });
+    await model.plan("x", { signal });
+    await expect(model.generate("", { signal })).rejects.toThrow(RequestError);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 
   it("leaves the model as it was", async () => {
