@@ -1,7 +1,8 @@
 /**
  * Picture files to RGB bytes, equal to Pillow's `Image.open(file).convert("RGB")`, which the original loads with: alpha
  * dropped without compositing, palettes and keys looked up, ICC profiles and gAMA ignored, EXIF rotation not applied,
- * CMYK converted naively, 16-bit gray saturated. PNG, JPEG, GIF and WebP (first frame); sharp decodes and nothing more.
+ * CMYK converted naively, 16-bit gray saturated. PNG, JPEG, GIF and WebP (first frame) by sharp, which decodes and nothing
+ * more, and BMP by ourselves.
  *
  * DIFFERS: where a GIF's first frame does not cover the canvas, the rest is black here and a palette colour in Pillow.
  */
@@ -9,6 +10,7 @@ import { readFile, stat } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import type { RgbImage } from "../preprocess/rgb-image.ts";
 import { messageOf, NvilaError, RequestError, UnsupportedError } from "../util/errors.ts";
+import { decodeBmp, readBmpHeader } from "./bmp.ts";
 import { withoutGifTransparency } from "./gif-transparency.ts";
 import { detectImageFormat, type ImageFormat, isGray16Png } from "./image-format.ts";
 
@@ -141,6 +143,11 @@ async function openPicture(source: Uint8Array | string, options: DecodeOptions):
   const label = options.label ?? (typeof source === "string" && source !== "" ? source : "the image");
   const bytes = typeof source === "string" ? await readPictureFile(source, label) : source;
   const format = expectFormat(bytes, label);
+  if (format === "bmp") {
+    const { width, height } = readBmpHeader(bytes, label);
+    checkPixels(width, height, maxPixels, label);
+    return { label, width, height, frameCount: 1, delaysMs: [], decode: async () => decodeBmp(bytes, label) };
+  }
   const openSharp = await loadSharp();
   const guard = <T>(work: () => Promise<T>): Promise<T> => withDecodeErrors(label, work);
 
@@ -148,13 +155,7 @@ async function openPicture(source: Uint8Array | string, options: DecodeOptions):
   const header = await guard(() => openSharp(bytes, { limitInputPixels: false, ignoreIcc: true }).metadata());
   const width = header.width;
   const height = header.pageHeight ?? header.height;
-  if (width * height > maxPixels) {
-    throw new RequestError(
-      "image",
-      `expected at most ${formatMegapixels(maxPixels)} in ${label}, got ${width}×${height} (${formatMegapixels(width * height)}). ` +
-        "You can scale the picture down first",
-    );
-  }
+  checkPixels(width, height, maxPixels, label);
   const isAnimatedFormat = format === "gif" || format === "webp";
   const isCmyk = header.space === "cmyk";
   const decode: OpenedPicture["decode"] = ({ first, count }, prepareGif) =>
@@ -174,6 +175,16 @@ async function openPicture(source: Uint8Array | string, options: DecodeOptions):
     });
   const frameCount = isAnimatedFormat ? (header.pages ?? 1) : 1;
   return { label, width, height, frameCount, delaysMs: frameCount > 1 ? (header.delay ?? []) : [], decode };
+}
+
+function checkPixels(width: number, height: number, maxPixels: number, label: string): void {
+  const pixels = width * height;
+  if (pixels <= maxPixels) return;
+  throw new RequestError(
+    "image",
+    `expected at most ${formatMegapixels(maxPixels)} in ${label}, got ${width}×${height} (${formatMegapixels(pixels)}). ` +
+      "You can scale the picture down first",
+  );
 }
 
 async function decodeRgb(pipeline: Sharp): Promise<RgbImage> {
@@ -255,17 +266,18 @@ function expectFormat(bytes: Uint8Array, label: string): ImageFormat {
     case "jpeg":
     case "gif":
     case "webp":
+    case "bmp":
       return format;
     case null:
       throw new RequestError(
         "image",
-        `expected a PNG, JPEG, GIF or WebP picture in ${label}, got bytes of no known format. ` +
+        `expected a PNG, JPEG, GIF, WebP or BMP picture in ${label}, got bytes of no known format. ` +
           "You can check that the file was downloaded completely",
       );
     default:
       throw new UnsupportedError(
         "image",
-        `expected a PNG, JPEG, GIF or WebP picture in ${label}, got ${format}. You can convert it to PNG first`,
+        `expected a PNG, JPEG, GIF, WebP or BMP picture in ${label}, got ${format}. You can convert it to PNG first`,
       );
   }
 }

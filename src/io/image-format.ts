@@ -1,10 +1,10 @@
 /** Tells picture formats apart by their first bytes, never by name. Knows no decoder. */
 
 /** Formats that decode to the bytes of the original's loader. */
-export type ImageFormat = "png" | "jpeg" | "gif" | "webp";
+export type ImageFormat = "png" | "jpeg" | "gif" | "webp" | "bmp";
 
 /** Formats that are recognised only to be named in a refusal. */
-export type UnreadFormat = "bmp" | "tiff" | "svg" | "avif/heif" | "jpeg-xl" | "jpeg-2000" | "ico" | "pdf";
+export type UnreadFormat = "tiff" | "svg" | "avif/heif" | "jpeg-xl" | "jpeg-2000" | "ico" | "pdf";
 
 /** Null when the bytes are no picture that we know. */
 export function detectImageFormat(bytes: Uint8Array): ImageFormat | UnreadFormat | null {
@@ -16,8 +16,8 @@ export function detectImageFormat(bytes: Uint8Array): ImageFormat | UnreadFormat
   if (startsWith([0xff, 0xd8, 0xff])) return "jpeg";
   if (text(0, 6) === "GIF87a" || text(0, 6) === "GIF89a") return "gif";
   if (text(0, 4) === "RIFF" && text(8, 12) === "WEBP") return "webp";
-
   if (text(0, 2) === "BM") return "bmp";
+
   if (startsWith([0x49, 0x49, 0x2a, 0]) || startsWith([0x4d, 0x4d, 0, 0x2a])) return "tiff";
   if (text(4, 8) === "ftyp" && /^(avif|avis|heic|heix|mif1|msf1)/.test(text(8, 12))) return "avif/heif";
   if (startsWith([0xff, 0x0a]) || text(4, 8) === "JXL ") return "jpeg-xl";

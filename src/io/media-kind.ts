@@ -14,13 +14,13 @@ import { detectVideoContainer } from "./video-format.ts";
 export type MediaKind = "image" | "video";
 
 const SUPPORTED =
-  "a picture (PNG, JPEG, WebP, GIF), a video (MP4, MOV, WebM, MKV, AVI, animated GIF or WebP) or a folder of frames";
+  "a picture (PNG, JPEG, WebP, GIF, BMP), a video (MP4, MOV, WebM, MKV, AVI, animated GIF or WebP) or a folder of frames";
 /** Formats need less; what is longer is an animation whose second frame lies further back. */
 const HEAD_BYTES = 1 << 16;
 /** Nobody looks further for a second frame. */
 const MAX_HEAD_BYTES = DEFAULT_MAX_BYTES.video;
 const CLEAR_SUFFIX: readonly (readonly [RegExp, MediaKind])[] = [
-  [/\.(png|jpe?g)$/i, "image"],
+  [/\.(png|jpe?g|bmp)$/i, "image"],
   [/\.(mp4|m4v|mov|webm|mkv|avi)$/i, "video"],
 ];
 

@@ -5,6 +5,8 @@
 import sharp from "sharp";
 import { expect, it } from "vitest";
 import { decodeAnimation, decodeImage } from "../../src/io/image-file.ts";
+import { mediaKindOf } from "../../src/io/media-kind.ts";
+import { readVideo } from "../../src/io/video-file.ts";
 import { NvilaError } from "../../src/util/errors.ts";
 
 /** Enough to hit every segment of such small files many times, few enough for a fast suite (about 2 s). */
@@ -72,7 +74,23 @@ async function seedFiles(): Promise<[string, Buffer][]> {
     ["lossless webp", await picture().webp({ lossless: true }).toBuffer()],
     ["animated webp", await (await animation()).webp().toBuffer()],
     ["animated gif", await (await animation()).gif().toBuffer()],
+    ["bitmap", bitmap()],
   ];
+}
+
+/** 8 bits per pixel with a palette of 16 colours. */
+function bitmap(): Buffer {
+  const bytes = Buffer.alloc(54 + 16 * 4 + 24 * 18, 7);
+  bytes.fill(0, 0, 54);
+  bytes.write("BM");
+  bytes.writeUInt32LE(54 + 16 * 4, 10);
+  bytes.writeUInt32LE(40, 14);
+  bytes.writeInt32LE(24, 18);
+  bytes.writeInt32LE(18, 22);
+  bytes.writeUInt16LE(1, 26);
+  bytes.writeUInt16LE(8, 28);
+  bytes.writeUInt32LE(16, 46);
+  return bytes;
 }
 
 it("ends every damaged file in a picture or in an error of ours", async () => {
@@ -102,4 +120,42 @@ it("ends every damaged file in a picture or in an error of ours", async () => {
   // Both must happen, or the damage is too strong or too weak to test anything.
   expect(pictures).toBeGreaterThan(50);
   expect(refusals).toBeGreaterThan(50);
+});
+
+it("ends every damaged animation, as bytes or as a data: URL, in sampled frames or in an error of ours", async () => {
+  const random = seededRandom(20251129);
+  const outcomes = { frames: 0, refusals: 0 };
+  for (const [name, bytes] of await seedFiles()) {
+    if (!name.startsWith("animated")) continue;
+    for (let round = 0; round < ROUNDS_PER_FILE; round++) {
+      const damaged = damage(bytes, random);
+      let url = `data:image/gif;base64,${Buffer.from(damaged).toString("base64")}`;
+      // Every third URL is damaged itself.
+      if (round % 3 === 0) url = Buffer.from(damage(Buffer.from(url), random)).toString("latin1");
+      const options = { sampling: { numFrames: 5, fps: round % 2 }, maxPixels: 1e6, maxTotalPixels: 1e7 };
+      const start = performance.now();
+      for (const source of [damaged, url]) {
+        try {
+          const { frames, frameCount } = await readVideo(source, options);
+          expect(frames.length).toBeGreaterThan(0);
+          expect(frameCount).toBeGreaterThan(0);
+          for (const { width, height, data } of frames) expect(data.length).toBe(width * height * 3);
+          outcomes.frames++;
+        } catch (error) {
+          if (!(error instanceof NvilaError)) throw new Error(`${name}, round ${round}`, { cause: error });
+          outcomes.refusals++;
+        }
+      }
+      if (round % 3 > 0) {
+        const kind = mediaKindOf(url);
+        await kind.then(
+          (known) => expect(["image", "video"]).toContain(known),
+          (error) => expect(error).toBeInstanceOf(NvilaError),
+        );
+      }
+      expect(performance.now() - start, `${name}, round ${round}`).toBeLessThan(2 * MAX_MS);
+    }
+  }
+  expect(outcomes.frames).toBeGreaterThan(20);
+  expect(outcomes.refusals).toBeGreaterThan(20);
 });
