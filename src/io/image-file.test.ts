@@ -177,6 +177,39 @@ describe("animations", () => {
     expect(Buffer.compare((await decodeImage(bytes)).data, FRAMES[0])).toBe(0);
   });
 
+  it("shows the holes of a GIF white, as the original's reader of videos does", async () => {
+    const hole = Buffer.alloc(4 * 4 * 4 * 2);
+    for (const at of [0, 5, 16, 31]) hole.set([200, 60, 10, 255], at * 4); // the rest is transparent
+    const raw = { width: 4, height: 8, channels: 4 as const, pageHeight: 4 };
+    const bytes = await sharp(hole, { raw })
+      .gif({ delay: [50, 50] })
+      .toBuffer();
+    const animation = await openAnimation(bytes);
+    for (const [index, solid] of [
+      [0, [0, 5]],
+      [1, [0, 15]],
+    ] as const) {
+      const { data } = await animation.frame(index);
+      const expected = Array.from({ length: 16 }, (_, i) =>
+        solid.includes(i as never) ? [200, 60, 10] : [255, 255, 255],
+      );
+      expect([...data]).toEqual(expected.flat());
+    }
+  });
+
+  it("decodes neighbouring frames in one go, to the same bytes", async () => {
+    for (const format of ["gif", "webp"] as const) {
+      const animation = await openAnimation(await formats[format]());
+      const seen: number[] = [];
+      for await (const [index, frame] of animation.framesAt([0, 2, 3])) {
+        seen.push(index);
+        expect(Buffer.compare(frame.data, FRAMES[index])).toBe(0);
+      }
+      expect(seen).toEqual([0, 2, 3]);
+      await expect(animation.framesAt([4]).next()).rejects.toThrow(/expected a frame in 0\.\.3/);
+    }
+  });
+
   it("takes a still picture for one frame", async () => {
     const animation = await openAnimation(await firstFrame().png().toBuffer());
     expect([animation.frameCount, animation.delaysMs]).toEqual([1, []]);

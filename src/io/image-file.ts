@@ -171,6 +171,8 @@ async function openPicture(source: Uint8Array | string, options: DecodeOptions):
       const prepared = format === "gif" && prepareGif ? prepareGif(bytes) : bytes;
       const pipeline = openSharp(prepared, input).timeout({ seconds: TIMEOUT_SECONDS });
       if (isCmyk) return decodeCmyk(pipeline);
+      // KEEPS: the original's reader of videos shows a GIF's holes white; its reader of pictures, by `prepareGif`, does not.
+      if (format === "gif" && !prepareGif) return decodeRgb(pipeline.flatten({ background: "white" }));
       return isGray16Png(bytes) ? decodeGray16(pipeline) : decodeRgb(pipeline);
     });
   const frameCount = isAnimatedFormat ? (header.pages ?? 1) : 1;
