@@ -124,6 +124,18 @@ int32_t* Args::i32(size_t index, int64_t length) {
   return static_cast<int32_t*>(typed(index, napi_int32_array, length, nullptr));
 }
 
+uint8_t* Args::u8(size_t index, int64_t length) {
+  return static_cast<uint8_t*>(typed(index, napi_uint8_array, length, nullptr));
+}
+
+int8_t* Args::i8(size_t index, int64_t length) {
+  return static_cast<int8_t*>(typed(index, napi_int8_array, length, nullptr));
+}
+
+double* Args::f64(size_t index, int64_t length) {
+  return static_cast<double*>(typed(index, napi_float64_array, length, nullptr));
+}
+
 const int32_t* Args::i32_or_null(size_t index, int64_t length) {
   return is_null(index) ? nullptr : i32(index, length);
 }

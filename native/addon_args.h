@@ -40,6 +40,9 @@ class Args {
   float* f32(size_t index, int64_t length);  // Float32Array of exactly `length`
   int32_t* i32(size_t index, int64_t length);  // Int32Array of exactly `length`
   const int32_t* i32_or_null(size_t index, int64_t length);  // the same, or null
+  uint8_t* u8(size_t index, int64_t length);   // Uint8Array of exactly `length`
+  int8_t* i8(size_t index, int64_t length);    // Int8Array of exactly `length`
+  double* f64(size_t index, int64_t length);   // Float64Array of exactly `length`
   float* f32_any(size_t index, int64_t* length);  // Float32Array of any length
   // Float32Array (dtype 0) or Uint16Array (1 = bf16, 2 = f16) of `length`; the dtype is argument index + 1.
   Weight weight(size_t index, int64_t length);
@@ -77,6 +80,8 @@ class Args {
   X(patchEmbed)      \
   X(peakFma)         \
   X(pool3d)          \
+  X(quantizeInt4)    \
+  X(quantizeInt8)    \
   X(readAll)         \
   X(rmsNorm)         \
   X(rope)            \

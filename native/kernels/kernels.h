@@ -71,6 +71,14 @@ using SplitTilesFn = StitchTilesFn;
 // out[T, column … column + C) = x[T, C], out[T, width]
 using CopyColumnsFn = Status(ThreadPool& pool, float* out, const float* x, int64_t T, int64_t C, int64_t width, int64_t column);
 
+// Rounds weight[M, C] to codes[M, C] with scales[M]; sums[M, 2] = Σ (w − ŵ)² and Σ w² of every row. C ≥ 1.
+using QuantizeInt8Fn = Status(ThreadPool& pool, int8_t* codes, float* scales, double* sums, Weight weight, int64_t M, int64_t C);
+
+// The same to codes[M, C/2] (low nibble = even column), scales[M, C/group] and zeros[M, C/group]; group is a multiple of 2, at most 256,
+// and divides C. half_scales: scales are rounded to halves before they are used.
+using QuantizeInt4Fn = Status(ThreadPool& pool, uint8_t* codes, float* scales, uint8_t* zeros, double* sums, Weight weight, int64_t M,
+                              int64_t C, int64_t group, bool symmetric, bool half_scales);
+
 // For benchmarks: `rounds` rounds of independent multiply-adds on every thread; *flops: how many were done in all.
 using PeakFmaFn = Status(ThreadPool& pool, int64_t rounds, double* flops);
 
@@ -91,6 +99,8 @@ using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double*
   X(PatchEmbed, patch_embed)          \
   X(PeakFma, peak_fma)                \
   X(Pool3d, pool3d)                   \
+  X(QuantizeInt4, quantize_int4)      \
+  X(QuantizeInt8, quantize_int8)      \
   X(ReadAll, read_all)                \
   X(RmsNorm, rms_norm)                \
   X(Rope, rope)                       \

@@ -20,18 +20,19 @@ import {
   type QuantizeOptions,
   splitsTiedHead,
 } from "../quant/quantize-plan.ts";
-import { plainQuantizer, type WeightQuantizer } from "../quant/weight-quantizer.ts";
+import type { WeightQuantizer } from "../quant/weight-quantizer.ts";
 import { RequestError, UnsupportedError } from "../util/errors.ts";
 import { type CheckpointFiles, openCheckpoint, type Part } from "./checkpoint-files.ts";
 import { filesBelow, weightFilesOf } from "./checkpoint-listing.ts";
 import { readJsonFile } from "./json-file.ts";
+import { bestQuantizer } from "./native-quantizer.ts";
 import { expectSpace, writeNewFolder } from "./new-folder.ts";
 import { FLOAT_DTYPES, type MatrixJob, type MatrixReport, quantizeFile } from "./quantize-file.ts";
 import { openSafetensors } from "./safetensors-file.ts";
 
 export interface QuantizeCheckpointOptions {
   readonly quantize: QuantizeOptions;
-  /** Default: plain TypeScript. */
+  /** Default: the native addon's where it was built, else plain TypeScript. */
   readonly quantizer?: WeightQuantizer;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: { label: string; bytesDone: number; bytesTotal: number }) => void;
@@ -169,7 +170,7 @@ async function writeInto(
   plans: readonly FolderPlan[],
   options: QuantizeCheckpointOptions,
 ): Promise<readonly PartReport[]> {
-  const { signal, quantizer = plainQuantizer } = options;
+  const { signal, quantizer = bestQuantizer() } = options;
   const place = (path: string): string => join(target, relative(files.path, path));
   await expectSpace("quantize", target, files.sizeBytes);
   const bytesTotal = await totalBytes(plans);

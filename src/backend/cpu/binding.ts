@@ -196,6 +196,36 @@ export interface Binding {
     column: number,
   ): void;
 
+  /** codes[M, C] and scales[M] of weight[M, C]; sums[M, 2]: Σ (w − ŵ)² and Σ w² of every row. C ≥ 1. */
+  quantizeInt8(
+    context: NativeContext,
+    codes: Int8Array,
+    scales: Float32Array,
+    sums: Float64Array,
+    weight: WeightArray,
+    weightDType: DTypeCode,
+    M: number,
+    C: number,
+  ): void;
+  /**
+   * codes[M, C / 2], scales[M, C / group] and zeros[M, C / group] of weight[M, C]; group is even, at most 256, and divides C.
+   * @param halfScales 1: scales are rounded to halves before they are used.
+   */
+  quantizeInt4(
+    context: NativeContext,
+    codes: Uint8Array,
+    scales: Float32Array,
+    zeros: Uint8Array,
+    sums: Float64Array,
+    weight: WeightArray,
+    weightDType: DTypeCode,
+    M: number,
+    C: number,
+    group: number,
+    symmetric: 0 | 1,
+    halfScales: 0 | 1,
+  ): void;
+
   /** Maps a whole file copy-on-write. @throws Error with the system's reason. */
   mapOpen(path: string): NativeFileMap;
   /** Bytes. */
