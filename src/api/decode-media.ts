@@ -35,7 +35,7 @@ export async function decodeImagePart(part: ImagePart, { label, signal }: Decode
 }
 
 /**
- * The sampled frames of a video, each passed through `shrink`.
+ * The sampled frames of a video, each passed through `shrink` as soon as it is decoded.
  *
  * @throws RequestError or UnsupportedError when the video cannot be read.
  */
@@ -47,11 +47,13 @@ export async function decodeVideoPart(
   const source = isList(part.source)
     ? part.source.map((item, i) => (isRaw(item) ? rgbOfRawPixels(item, `frame ${i} of ${label}`) : item))
     : part.source;
-  const video = await readVideo(source, { sampling, signal, ...nameOf(part.source, label) });
-  const { width, height, durationSeconds } = video;
-  const shrunk = new Map<RgbImage, RgbImage>(); // a frame that was chosen twice is one object
-  for (const frame of video.frames) if (!shrunk.has(frame)) shrunk.set(frame, shrink(frame));
-  return { frames: video.frames.map((frame) => shrunk.get(frame) ?? frame), width, height, durationSeconds };
+  const { frames, width, height, durationSeconds } = await readVideo(source, {
+    sampling,
+    signal,
+    mapFrame: shrink,
+    ...nameOf(part.source, label),
+  });
+  return { frames, width, height, durationSeconds };
 }
 
 function isList(source: VideoPart["source"]): source is readonly ImageSource[] {

@@ -60,7 +60,7 @@ export async function openWithFfmpeg(
   limits: VideoLimits,
   startPixels = START_PIXELS,
 ): Promise<OpenVideo> {
-  const { label, maxPixels } = limits;
+  const { label, maxPixels, mapFrame = (frame) => frame } = limits;
   // "file:" and an absolute path: a name can be neither an option nor a protocol.
   const input = ["-protocol_whitelist", "file", "-f", DEMUXERS[container], "-i", `file:${resolve(path)}`];
 
@@ -113,7 +113,9 @@ export async function openWithFfmpeg(
     const frames: RgbImage[] = [];
     const stream = new PpmStream(label, maxPixels);
     const args = decodeArguments(select, count, maxPixels, [...before, ...input]);
-    const onOutput = (bytes: Uint8Array): void => void frames.push(...stream.push(bytes));
+    const onOutput = (bytes: Uint8Array): void => {
+      for (const frame of stream.push(bytes)) frames.push(mapFrame(frame));
+    };
     const { complaint } = await runProgram(tools.ffmpeg, args, { ...limits, onOutput });
     return { frames, complaint };
   }

@@ -8,6 +8,8 @@ export interface VideoLimits {
   readonly maxPixels: number;
   /** For each run of the decoder. */
   readonly timeoutMs: number;
+  /** What it returns takes the place of a frame as soon as that is decoded and turned. Default: the frame itself. */
+  readonly mapFrame?: ((frame: RgbImage) => RgbImage) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -34,6 +34,8 @@ export interface ReadVideoOptions {
   readonly maxPixels?: number | undefined;
   /** Bound for all sampled frames together, which are in memory at once. Default 1500 million, 4.5 GB. */
   readonly maxTotalPixels?: number | undefined;
+  /** Makes each frame smaller as soon as it is decoded, so that large ones are not in memory together. */
+  readonly mapFrame?: ((frame: RgbImage) => RgbImage) | undefined;
   /** For each run of a decoder of video files; a video takes one to three. Default 15 minutes. */
   readonly timeoutMs?: number | undefined;
   /** How patient downloads are. */
@@ -50,7 +52,7 @@ export interface VideoFrames {
   readonly fps: number | null;
   /** frameCount / fps. */
   readonly durationSeconds: number | null;
-  /** Of the first sampled frame. */
+  /** Of the first sampled frame, as it was decoded. */
   readonly width: number;
   readonly height: number;
 }
@@ -60,6 +62,9 @@ const DEFAULT_TIMEOUT_MS = 900_000;
 
 interface Limits extends VideoLimits {
   readonly sampling: FrameSampling;
+  readonly mapFrame: (frame: RgbImage) => RgbImage;
+  /** True when frames stay as they were decoded. */
+  readonly keepsFrames: boolean;
   readonly maxTotalPixels: number;
   readonly download: DownloadTiming | undefined;
 }
@@ -69,8 +74,14 @@ interface Limits extends VideoLimits {
  * too large; UnsupportedError when a video file cannot be decoded here; the signal's reason on abort.
  */
 export async function readVideo(source: VideoInput, options: ReadVideoOptions): Promise<VideoFrames> {
+  let size: { readonly width: number; readonly height: number } | null = null;
   const limits: Limits = {
     sampling: options.sampling,
+    mapFrame: (frame) => {
+      size ??= { width: frame.width, height: frame.height };
+      return options.mapFrame?.(frame) ?? frame;
+    },
+    keepsFrames: options.mapFrame === undefined,
     label: options.label ?? "the video",
     maxPixels: options.maxPixels ?? DEFAULT_MAX_PIXELS,
     maxTotalPixels: options.maxTotalPixels ?? DEFAULT_MAX_TOTAL_PIXELS,
@@ -78,14 +89,15 @@ export async function readVideo(source: VideoInput, options: ReadVideoOptions): 
     download: options.download,
     signal: options.signal,
   };
-  limits.signal?.throwIfAborted();
+  const video = await readSource(source, limits, options.label);
+  return { ...video, ...(size ?? {}) };
+}
+
+async function readSource(source: VideoInput, limits: Limits, label: string | undefined): Promise<VideoFrames> {
+  const { signal, download: timing } = limits;
+  signal?.throwIfAborted();
   if (isList(source)) return readList(source, limits);
-  const media = await openMedia(source, {
-    kind: "video",
-    label: options.label,
-    timing: options.download,
-    signal: options.signal,
-  });
+  const media = await openMedia(source, { kind: "video", label, timing, signal });
   try {
     return await readMedia(media, { ...limits, label: media.label });
   } finally {
@@ -180,7 +192,7 @@ async function readEvenly(
   const budget = new PixelBudget(limits);
   const frames = await collectFrames(indices, async (index) => {
     limits.signal?.throwIfAborted();
-    const frame = await decode(index);
+    const frame = limits.mapFrame(await decode(index));
     budget.add(frame);
     return frame;
   });
@@ -188,7 +200,7 @@ async function readEvenly(
 }
 
 async function readAnimation(data: string | Uint8Array, limits: Limits): Promise<VideoFrames> {
-  const { label, maxPixels, signal } = limits;
+  const { label, maxPixels, signal, mapFrame } = limits;
   const animation = await openAnimation(data, { label, maxPixels });
   const { frameCount } = animation;
   if (frameCount === 1) return readEvenly(1, limits, () => animation.frame(0));
@@ -199,8 +211,9 @@ async function readAnimation(data: string | Uint8Array, limits: Limits): Promise
   budget.expect(new Set(indices).size, animation.width, animation.height);
   for await (const [index, frame] of animation.framesAt([...new Set(indices)])) {
     signal?.throwIfAborted();
-    budget.add(frame);
-    decoded.set(index, frame);
+    const mapped = mapFrame(frame);
+    budget.add(mapped);
+    decoded.set(index, mapped);
   }
   return videoFrames(await collectFrames(indices, (index) => decoded.get(index) ?? null), frameCount, fps, limits);
 }
@@ -287,8 +300,9 @@ class PixelBudget {
     this.#limits = limits;
   }
 
+  /** Before they are decoded. Nobody knows how small they will be made. */
   expect(frames: number, width: number, height: number): void {
-    this.#check(frames * width * height);
+    if (this.#limits.keepsFrames) this.#check(frames * width * height);
   }
 
   add({ width, height }: RgbImage): void {

@@ -80,7 +80,7 @@ export async function openWithWebCodecs(
   container: VideoContainer,
   limits: VideoLimits,
 ): Promise<OpenVideo> {
-  const { label, maxPixels } = limits;
+  const { label, maxPixels, mapFrame = (frame) => frame } = limits;
   const turn = container === "mp4" ? await mp4Rotation(path) : 0;
 
   /** Hands each video chunk to `visit` until it returns false, and closes the file. */
@@ -155,13 +155,13 @@ export async function openWithWebCodecs(
       let number = 0;
       await decodeAll((frame) => {
         if (number++ === indices[images.length]) {
-          const image = toRgb(frame, label, maxPixels);
+          const image = toRgb(frame, label, maxPixels).then((whole) => mapFrame(rotateImage(whole, turn)));
           image.catch(() => {}); // reported below, when all are awaited
           images.push(image);
         } else frame.close();
         return images.length < indices.length;
       });
-      return (await Promise.all(images)).map((image) => rotateImage(image, turn));
+      return Promise.all(images);
     },
     async countFrames() {
       let frames = 0;

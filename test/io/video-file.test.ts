@@ -239,12 +239,47 @@ describe("an animation", () => {
     expect(still).toMatchObject({ frameCount: 1, fps: null, durationSeconds: null });
   });
 
+  it("may be made smaller frame by frame", async () => {
+    const bytes = await encode("gif", 6, delays(6, 50));
+    const mapFrame = ({ data }: RgbImage): RgbImage => ({ width: 1, height: 1, data: data.slice(0, 3) });
+    const whole = await readVideo(bytes, even(4));
+    const small = await readVideo(bytes, { ...even(4), mapFrame, maxTotalPixels: 4 });
+    expect(small).toEqual({ ...whole, frames: whole.frames.map(mapFrame) });
+    expect([small.width, small.height]).toEqual([WIDTH, HEIGHT]);
+  });
+
   it("is refused when broken, cut short or too large", async () => {
     const bytes = await encode("gif", 6, delays(6, 50));
     await expect(readVideo(bytes.subarray(0, 20), even(2))).rejects.toThrow(RequestError);
     await expect(readVideo(bytes, { ...even(6), maxTotalPixels: WIDTH * HEIGHT * 5 })).rejects.toThrow(/fewer frames/);
     await expect(readVideo(bytes, { ...even(6), maxPixels: WIDTH * HEIGHT - 1 })).rejects.toThrow(RequestError);
     await expect(readVideo(Buffer.from("\0\0\0\x1cftypavif"), even(2))).rejects.toThrow(/got avif\/heif/);
+  });
+});
+
+describe("frames that are made smaller as they come", () => {
+  /** One pixel that keeps the first byte. */
+  const mapFrame = ({ data }: RgbImage): RgbImage => ({ width: 1, height: 1, data: data.slice(0, 3) });
+
+  it("are what is given out and what counts; sizes stay those of the source", async () => {
+    const sources: [Parameters<typeof readVideo>[0], number, number][] = [
+      [Array.from({ length: 6 }, (_, i) => plain(i, 7, 3)), 7, 3],
+      [await frameFolder("shrunk", { "a.png": plain(0), "b.png": plain(5) }), 5, 4],
+    ];
+    for (const [source, width, height] of sources) {
+      const whole = await readVideo(source, even(4));
+      const small = await readVideo(source, { ...even(4), mapFrame, maxTotalPixels: 4 });
+      expect(small).toEqual({ ...whole, frames: whole.frames.map(mapFrame) });
+      expect([small.width, small.height]).toEqual([width, height]);
+      await expect(readVideo(source, { ...even(4), mapFrame, maxTotalPixels: 1 })).rejects.toThrow(/fewer frames/);
+    }
+  });
+
+  it("also from a video file", async () => {
+    useFakeFfmpeg(folder, { claimed: 9, real: 9 });
+    const video = await readVideo(MP4_HEAD, { ...even(4), mapFrame, maxTotalPixels: 4 });
+    expect(video).toMatchObject({ width: 4, height: 3, frameCount: 9 });
+    expect(video.frames.map(({ data }) => [...data])).toEqual([0, 3, 5, 8].map((n) => [n, n, n]));
   });
 });
 
