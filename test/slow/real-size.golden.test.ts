@@ -1,7 +1,7 @@
 /**
  * The modules at the size of released models against numbers of the original: so400m tower (26 of 27 layers), both projectors, two layers
  * of Qwen2-1.5B. Weights come from the published recipe, nothing is stored. Every sampled number is checked, and mean, spread and
- * largest value over all elements. The reference backend, which takes seconds per layer, runs the first four layers of the tower and
+ * largest value over all elements. The reference backend, which takes a minute per layer, runs the first two layers of the tower and
  * all of the rest.
  */
 import { createHash } from "node:crypto";
@@ -55,7 +55,7 @@ interface RealSize {
 
 /** From the goldens' README: room for another order of summation. */
 const ROOM = 4;
-const LAYERS_ON_REFERENCE = 4;
+const LAYERS_ON_REFERENCE = 2;
 
 const lite = presetOf("nvila-lite-2b");
 const vision: SiglipConfig = { ...lite.vision, layers: 26, layerNormEps: 1e-6, hiddenAct: "gelu_pytorch_tanh" };
