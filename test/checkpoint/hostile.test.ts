@@ -25,6 +25,8 @@ import {
 } from "./hostile.ts";
 import { fileOf, safetensorsBytes } from "./safetensors-bytes.ts";
 
+/** More runs for an evening; the long fuzz run in test/slow knows the same variable. */
+const RUNS = Number(process.env.NVILA_FUZZ_RUNS ?? 1);
 const folder = mkdtempSync(join(tmpdir(), "nvila-hostile-"));
 const temporary = new TemporaryFolder();
 afterAll(() => {
@@ -87,7 +89,7 @@ describe("safetensors headers", () => {
   it("any bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => expectSound(bytes)),
-      { numRuns: 500 },
+      { numRuns: 200 * RUNS },
     );
   });
 
@@ -95,14 +97,14 @@ describe("safetensors headers", () => {
     const file = fc.tuple(fc.dictionary(name, entry, { maxKeys: 4 }), fc.integer({ min: 0, max: 40 }));
     fc.assert(
       fc.property(file, ([header, bytes]) => expectSound(fileOf(JSON.stringify(header), bytes))),
-      { numRuns: 1000 },
+      { numRuns: 400 * RUNS },
     );
   });
 
   it("a good file, damaged", () => {
     fc.assert(
       fc.property(fc.array(damage, { minLength: 1, maxLength: 3 }), (changes) => expectSound(damaged(good, changes))),
-      { numRuns: 2000 },
+      { numRuns: 1000 * RUNS },
     );
   });
 
@@ -118,7 +120,7 @@ describe("safetensors headers", () => {
         );
         expectSound(fileOf(JSON.stringify(header), bytes));
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 * RUNS },
     );
   });
 });
@@ -135,7 +137,7 @@ it.each([true, false])("a damaged file, opened and read in full (mapped: %s)", (
       });
       rmSync(path);
     }),
-    { numRuns: 300 },
+    { numRuns: 150 * RUNS },
   );
 });
 
@@ -193,7 +195,7 @@ describeGolden("golden checkpoints, damaged", (dir) => {
           valueOrNvilaError(() => configsOfHfLayout({ text_config: {}, vision_config: vision }, shapeOf));
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 200 * RUNS },
     );
   });
 
@@ -218,7 +220,7 @@ describeGolden("golden checkpoints, damaged", (dir) => {
           expect(traceOf(copy)).toEqual(before);
         });
       }),
-      { numRuns: 250 },
+      { numRuns: 80 * RUNS },
     );
   });
 });
