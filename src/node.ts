@@ -57,6 +57,13 @@ export { Sampler } from "./engine/sampler.ts";
 export type { SamplingOptions } from "./engine/sampling-options.ts";
 /** Downloads into the Hugging Face cache, without loading. */
 export { type PulledModel, type PullOptions, pullModel } from "./hub/pull-model.ts";
+/** Writes a checkpoint with int4 and int8 weights. */
+export {
+  type PartReport,
+  type QuantizeCheckpointOptions,
+  type QuantizeReport,
+  quantizeCheckpoint,
+} from "./io/quantize-checkpoint.ts";
 /** config.json and its relatives to plain values. */
 export { type NvilaConfig, parseNvilaConfig } from "./models/nvila/config.ts";
 /** The model itself: pixels and ids in, logits out. */
@@ -77,6 +84,8 @@ export { buildPrompt, type Prompt, type PromptOptions, type PromptTurn } from ".
 export type { RgbImage } from "./preprocess/rgb-image.ts";
 /** Time tokens of video models as seconds. */
 export { decodeTimeTokens, type TimeTokenOptions } from "./preprocess/time-tokens.ts";
+/** How weights are quantised, on the disk or while loading. */
+export type { QuantizeOptions } from "./quant/quantize-plan.ts";
 /** Drives long work step by step. */
 export { runSteps, type Steps } from "./tensor/scope.ts";
 /** Memory of a device with a shape. */

@@ -8,14 +8,16 @@ import { Weights } from "../checkpoint/weights.ts";
 import type { HubOptions } from "../hub/hub-settings.ts";
 import { pullModel } from "../hub/pull-model.ts";
 import { parseHubId } from "../hub/repo-id.ts";
-import { type CheckpointFiles, openCheckpoint } from "../io/checkpoint-files.ts";
+import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { type NvilaConfig, parseNvilaConfig } from "../models/nvila/config.ts";
 import { NvilaModel, type NvilaTokens } from "../models/nvila/nvila-model.ts";
+import type { QuantizeOptions } from "../quant/quantize-plan.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { RequestError } from "../util/errors.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import { Nvila } from "./nvila.ts";
 import type { Progress } from "./progress.ts";
+import { type ModelParts, quantizedParts } from "./quantize-at-load.ts";
 
 /** Where a model comes from and what it runs on. */
 export interface LoadOptions {
@@ -25,6 +27,11 @@ export interface LoadOptions {
   readonly threads?: number;
   /** Keys that replace those of the checkpoint's config.json: `{ max_tiles: 4 }`. */
   readonly overrides?: Readonly<Record<string, unknown>>;
+  /**
+   * Quantises while loading: `{ llm: "w4a16", vision: "w8a8" }` gives int4 weights in groups of 128 to the language model and int8 to the
+   * vision tower. Default: weights as they are stored. `nvila quantize` does the same once and for all.
+   */
+  readonly quantize?: QuantizeOptions;
   /** Give video frames to the model as pictures, as later versions of the original do. Default false. */
   readonly framesAsImages?: boolean;
   /** Hub ids: branch, tag or commit. Default "main". */
@@ -69,7 +76,10 @@ export async function openModel(pathOrHubId: string, options: LoadOptions = {}):
   const config = parseNvilaConfig(files.configs, { overrides: options.overrides ?? {}, label: files.label });
   const tokenizer = createTokenizer(files.tokenizer);
   signal?.throwIfAborted();
-  const model = new NvilaModel(weightsOf(files, backend), config.model, tokensOf(tokenizer, config));
+  const parts = options.quantize
+    ? quantizedParts(files, config.model, options.quantize, options.threads)
+    : { weights: files.weights, config: config.model };
+  const model = new NvilaModel(weightsOf(parts, backend), parts.config, tokensOf(tokenizer, config));
   return {
     name,
     files,
@@ -146,10 +156,7 @@ function openBackend({ device = "auto", threads }: LoadOptions, onWarning: (mess
   );
 }
 
-function weightsOf(
-  { weights }: CheckpointFiles,
-  backend: Backend,
-): { llm: Weights; vision: Weights; projector: Weights } {
+function weightsOf({ weights }: ModelParts, backend: Backend): { llm: Weights; vision: Weights; projector: Weights } {
   const { llm, vision, projector } = weights;
   return {
     llm: new Weights(llm, backend),

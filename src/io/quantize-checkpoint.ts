@@ -30,6 +30,7 @@ import { expectSpace, writeNewFolder } from "./new-folder.ts";
 import { FLOAT_DTYPES, type MatrixJob, type MatrixReport, quantizeFile } from "./quantize-file.ts";
 import { openSafetensors } from "./safetensors-file.ts";
 
+/** What to quantise, and who is told of it. */
 export interface QuantizeCheckpointOptions {
   readonly quantize: QuantizeOptions;
   /** Default: the native addon's where it was built, else plain TypeScript. */
@@ -39,6 +40,7 @@ export interface QuantizeCheckpointOptions {
   readonly onWarning?: (message: string) => void;
 }
 
+/** What became of one part of a model. */
 export interface PartReport {
   readonly part: Part;
   readonly bytesBefore: number;
@@ -51,6 +53,7 @@ export interface PartReport {
   readonly worst: MatrixReport | null;
 }
 
+/** What became of a model. */
 export interface QuantizeReport {
   readonly parts: readonly PartReport[];
   readonly bytesBefore: number;

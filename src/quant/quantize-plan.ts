@@ -17,6 +17,7 @@ export type LlmQuantization = (typeof LLM_QUANTIZATIONS)[number];
 export type VisionQuantization = (typeof VISION_QUANTIZATIONS)[number];
 export type TableQuantization = (typeof TABLE_QUANTIZATIONS)[number];
 
+/** What becomes of a model's matrices; what is left out stays as it is stored. */
 export interface QuantizeOptions {
   /** Linear layers of the decoder blocks. Default: as stored. */
   readonly llm?: LlmQuantization;
