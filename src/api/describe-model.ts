@@ -1,6 +1,7 @@
 /** The figures of a loaded model. */
 
 import { BYTES_PER_ELEMENT } from "../core/dtype.ts";
+import type { NvilaConfig } from "../models/nvila/config.ts";
 import type { ImageOptions } from "../preprocess/image-plan.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import type { ModelDescription } from "./model-description.ts";
@@ -36,9 +37,18 @@ export function describeModel({ name, files, config, model, contextLength }: Loa
     memory: {
       weightsBytes: files.sizeBytes,
       kvCacheBytesAtContext: cacheBytesPerToken * contextLength,
-      visionActivationBytes: model.vision.activationBytesPerTile * model.batch.tiles,
+      visionActivationBytes: model.vision.activationBytesPerTile * Math.min(model.batch.tiles, mostTiles(config)),
     },
   };
+}
+
+/** Tiles of the largest picture or video that the configuration asks for. */
+function mostTiles({ image, video }: NvilaConfig): number {
+  const { aspectRatio, maxTiles, s2Scales } = image;
+  const smallScales = s2Scales.slice(0, -1).reduce((sum, scale) => sum + (scale / s2Scales[0]) ** 2, 0);
+  const ofPicture =
+    aspectRatio === "dynamic" ? maxTiles + 1 : aspectRatio === "dynamic_s2" ? smallScales + maxTiles : 1;
+  return Math.max(ofPicture, video.numFrames ?? 0);
 }
 
 function describeTiling({ aspectRatio, tileSize, minTiles, maxTiles, s2Scales }: ImageOptions): string {

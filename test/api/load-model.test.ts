@@ -35,7 +35,9 @@ describe("loadModel", () => {
       dtypes: ["f32"],
       memory: { kvCacheBytesAtContext: 3 * 2 * 2 * 32 * 4 * 8192 },
     });
-    const { parameters, sizeBytes } = description;
+    const { parameters, sizeBytes, memory } = description;
+    // 1 + 4 tiles of the small scales and 12 of the last; 64 tokens, and the MLP at its widest.
+    expect(memory.visionActivationBytes).toBe(17 * 64 * (5 * 64 + 2 * 128 + 64) * 4);
     expect(parameters.total).toBe(parameters.vision + parameters.projector + parameters.llm);
     expect(sizeBytes).toBeGreaterThan(parameters.total * 4);
     expect(sizeBytes).toBeLessThan(parameters.total * 4 * 1.1);
