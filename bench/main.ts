@@ -14,11 +14,12 @@ import { LAYER_ROWS } from "./layer-rows.ts";
 import { Limits } from "./limits.ts";
 import { busyness, describeMachine } from "./machine.ts";
 import { type Measured, measureGroup, type Skipped } from "./measure.ts";
+import { MEMORY_ROWS } from "./memory-rows.ts";
 import { OP_ROWS } from "./op-rows.ts";
 import type { RowGroup } from "./row.ts";
 import { header, lineOf } from "./table.ts";
 
-const SUITES: Readonly<Record<string, readonly RowGroup[]>> = { ops: OP_ROWS, layers: LAYER_ROWS };
+const SUITES: Readonly<Record<string, readonly RowGroup[]>> = { ops: OP_ROWS, memory: MEMORY_ROWS, layers: LAYER_ROWS };
 
 try {
   main();

@@ -21,7 +21,7 @@ const WANTED = [
   [/^test\/ops\/.*\.test\.ts$/, "the table of op cases and random sizes"],
   [/^test\/models\/modules\.test\.ts$/, "parts of the model on mapped weights"],
   [/^test\/.*safetensors.*\.test\.ts$/, "damaged and extreme weight files, mapped"],
-  [/^test\/.*fuzz.*\.test\.ts$/, "damaged and extreme pictures"],
+  [/^test\/.*fuzz.*\.test\.ts$/, "damaged pictures and checkpoints"],
 ];
 
 if (process.platform !== "linux") {
@@ -48,7 +48,16 @@ const files = wantedFiles();
 for (const file of files) console.log(`[test-sanitize] runs ${file}`);
 const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
 const timeouts = ["--testTimeout=600000", "--hookTimeout=600000"];
-run("tests", process.execPath, [vitest, "run", ...timeouts, ...files], environment);
+// Files of test/slow belong to the long suite, which has its own configuration.
+const isSlow = (file) => file.startsWith("test/slow/");
+for (const [config, group] of [
+  ["vitest.config.ts", files.filter((file) => !isSlow(file))],
+  ["vitest.slow.config.ts", files.filter(isSlow)],
+]) {
+  if (group.length > 0) {
+    run("tests", process.execPath, [vitest, "run", "--config", config, ...timeouts, ...group], environment);
+  }
+}
 console.log(`[test-sanitize] ${files.length} test files ran with ${runtimes.join(", ")}: nothing found`);
 
 /** The shared library of a sanitizer, as the compiler names it; null when there is none. */
