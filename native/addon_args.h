@@ -77,6 +77,7 @@ class Args {
   X(mapOpen)         \
   X(mapSize)         \
   X(mapView)         \
+  X(pagedAttention)  \
   X(patchEmbed)      \
   X(peakFma)         \
   X(pool3d)          \
@@ -85,6 +86,7 @@ class Args {
   X(readAll)         \
   X(rmsNorm)         \
   X(rope)            \
+  X(scatterRows)     \
   X(spaceToChannel)  \
   X(splitTiles)      \
   X(stitchTiles)     \

@@ -51,6 +51,8 @@ export const CLASS_OF_OP: Readonly<Record<OpName, OpClass>> = {
   layerNorm: "norm",
   rmsNorm: "norm",
   attention: "attention",
+  pagedAttention: "attention",
+  scatterRows: "exact",
   rope: "rotation",
   gelu: "function",
   swiglu: "function",

@@ -1,4 +1,4 @@
-// Attention of one segment, cut up for the kernels. One key head at a time; its rows are the (query, head) pairs that read it, query
+// Attention of a segment, cut up for the kernels. One key head at a time; its rows are the (query, head) pairs that read it, query
 // by query: row r of key head g is query r / group, head g · group + r % group. So grouped heads share every key and value that
 // is fetched, and what a causal row sees never shrinks from row to row.
 #pragma once
@@ -9,14 +9,22 @@
 namespace nvila {
 namespace NVILA_ISA {
 
+// Rows of a pool's blocks come in multiples of this, so that few keys in a row never span two blocks.
+constexpr int64_t kBlockUnit = 8;
+
 struct Segment {
   float* out;      // [Tq, H, D]
   const float* q;  // [Tq, H, D]
-  const float* k;  // [Tk, Hkv, D]
-  const float* v;  // [Tk, Hkv, D]
+  const float* k;  // [Tk, Hkv, D], or the pool [rows, Hkv, D] that `table` points into
+  const float* v;  // as k
   int64_t Tq, Tk, H, Hkv, D;
   bool causal;
   float scale, scale_rest;  // their sum is scale · log2(e): scores are made for 2^x
+  const int32_t* table;     // blocks of a pool in the order of the keys; null: keys lie in a row
+  int64_t block_rows;       // of such a block; a multiple of kBlockUnit
+
+  // The row of k and v that holds a key.
+  int64_t place(int64_t key) const { return table ? table[key / block_rows] * block_rows + key % block_rows : key; }
 
   int64_t group() const { return H / Hkv; }
   int64_t rows() const { return Tq * group(); }
@@ -26,12 +34,19 @@ struct Segment {
   int64_t offset(int64_t head, int64_t row) const { return ((row / group()) * H + head * group() + row % group()) * D; }
 };
 
-// Few rows per key head: bound by reading keys and values; blocks of keys run in parallel and are merged afterwards.
+// Few rows per key head: bound by reading keys and values; blocks of keys of all segments run in parallel and are merged afterwards.
+// The segments agree in H, Hkv and D.
 constexpr int64_t kFewAttentionRows = 24;
-Status attention_few(ThreadPool& pool, const Segment& segment);
+Status attention_few(ThreadPool& pool, const Segment* segments, int64_t count);
 
 // Many rows per key head: bound by arithmetic; rows run in parallel, each over all its keys.
 Status attention_many(ThreadPool& pool, const Segment& segment);
+
+// Both, each segment the way that its own rows ask for. The result of a segment does not depend on the others.
+Status attention_segments(ThreadPool& pool, const Segment* segments, int64_t count);
+
+// A segment with all but its arrays and lengths set.
+Segment segment_of(int64_t H, int64_t Hkv, int64_t D, double scale, bool causal);
 
 }  // namespace NVILA_ISA
 }  // namespace nvila

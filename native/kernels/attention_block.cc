@@ -34,7 +34,7 @@ void clear_state(float* state, int64_t D, int lanes) {
 void copy_block(float* block, const float* from, const Segment& segment, int64_t head, int64_t first, int64_t rows) {
   const int64_t D = segment.D, stride = block_stride(D);
   for (int64_t s = 0; s < rows; s++) {
-    const float* source = from + ((first + s) * segment.Hkv + head) * D;
+    const float* source = from + (segment.place(first + s) * segment.Hkv + head) * D;
     float* target = block + s * stride;
     int64_t d = 0;
     for (; d + F32::width <= D; d += F32::width) store(target + d, load(source + d));

@@ -1,6 +1,6 @@
 // Attention with few rows per key head (decoding): bound by reading keys and values, which are read once, straight from where they
-// lie. Every block of keys is a task of its own, so that all threads read; it leaves a state per row, and the states of a row are merged
-// in the order of the blocks. Each row's arithmetic does not depend on the rows beside it.
+// lie. Every block of keys of every segment is a task of its own, so that all threads read; it leaves a state per row, and the states of
+// a row are merged in the order of the blocks. Each row's arithmetic does not depend on the rows and segments beside it.
 //
 // Versions, on Zen 3 (AVX2, 2 threads), 12 heads of 128, 2 key heads, T = 1, S = 4096, 28 caches in turn (235 MB); % of the read bandwidth
 // of the same run:
@@ -24,6 +24,7 @@ constexpr int64_t kKeys = 128;      // of a block, at most
 constexpr int64_t kLeastKeys = 32;  // of a block, unless all are fewer
 constexpr int64_t kBlocks = 16;     // that a segment is cut into if these bounds allow
 constexpr int64_t kSlabKeys = 8;    // of all heads: in use, while the next slab in the order of memory is fetched
+static_assert(kSlabKeys == kBlockUnit && kKeys % kSlabKeys == 0, "a slab lies in one block of a pool");
 constexpr int kMostRows = 6;        // at a time
 constexpr int kLaneUnit = 8;        // columns of weights are a multiple of this
 constexpr float kInfinity = __builtin_inff();
@@ -36,8 +37,6 @@ struct Task {
   const Segment* segment;
   int64_t stride, start, size, rows, lanes;
   const float* queries;  // [⌈D / width⌉][rows][width], scaled, padded with 0
-  const float* keys;     // of the head, `stride` apart
-  const float* values;
   float* weights;        // [kKeys][lanes]: scores, then 2^(score − largest)
   float* sums;           // [rows][D] of weighted values
   float* totals;         // [lanes] of weights, then [lanes]: largest scores
@@ -86,18 +85,17 @@ NVILA_INLINE void score_tile(float* weights, const Task& task, const float* quer
   }
 }
 
+// Scores of `count` keys of the head from number `first` of the block on; they lie at `keys`, `stride` apart.
 template <int R>
-void add_scores(const Task& task, int64_t row, int64_t first, int64_t keys, const float* ahead) {
+void add_scores(const Task& task, int64_t row, int64_t first, int64_t count, const float* keys, const float* ahead) {
   constexpr int K = width_for(R);
   const float* queries = task.queries + row * F32::width;
-  int64_t s = first;
-  for (; s + K <= first + keys; s += K) {
-    score_tile<R, K>(task.weights + s * task.lanes + row, task, queries, task.keys + s * task.stride,
-                     ahead ? ahead + (s - first) * task.segment->D : nullptr);
+  float* weights = task.weights + first * task.lanes + row;
+  int64_t s = 0;
+  for (; s + K <= count; s += K) {
+    score_tile<R, K>(weights + s * task.lanes, task, queries, keys + s * task.stride, ahead ? ahead + s * task.segment->D : nullptr);
   }
-  for (; s < first + keys; s++) {
-    score_tile<R, 1>(task.weights + s * task.lanes + row, task, queries, task.keys + s * task.stride, nullptr);
-  }
+  for (; s < count; s++) score_tile<R, 1>(weights + s * task.lanes, task, queries, keys + s * task.stride, nullptr);
 }
 
 // Scores of F32::width rows become weights.
@@ -161,13 +159,13 @@ NVILA_INLINE void value_tile(float* sums, const Task& task, const float* weights
   }
 }
 
+// Adds `keys` values of the head from number `first` of the block on.
 template <int R>
-void add_values(const Task& task, int64_t row, int64_t first, int64_t keys, const float* ahead) {
+void add_values(const Task& task, int64_t row, int64_t first, int64_t keys, const float* values, const float* ahead) {
   constexpr int V = width_for(R);
   const int64_t D = task.segment->D;
   float* sums = task.sums + row * D;
   const float* weights = task.weights + first * task.lanes + row;
-  const float* values = task.values + first * task.stride;
   int64_t d = 0;
   for (; d + V * F32::width <= D; d += V * F32::width) {
     value_tile<R, V>(sums + d, task, weights, values + d, ahead ? ahead + d * keys : nullptr, keys, 0);
@@ -197,15 +195,19 @@ NVILA_INLINE void in_groups(int64_t rows, F&& f) {
   }
 }
 
-// The block `tasks` of all key heads. `next` is what will be read after it, or null.
+// The block `tasks` of all key heads. `next` is what will be read after it, or null. Keys and values are reached slab by slab, as a
+// slab lies in one piece.
 void attend(const Task* tasks, const float* next) {
   const Segment& segment = *tasks[0].segment;
   const int64_t D = segment.D, Hkv = segment.Hkv, rows = tasks[0].rows, stride = tasks[0].stride, keys = tasks[0].seen(rows - 1);
+  const auto slab = [&](const float* from, int64_t s) { return from + segment.place(tasks[0].start + s) * stride; };
   for (int64_t s = 0; s < keys; s += kSlabKeys) {
-    const float* ahead = s + kSlabKeys < keys ? tasks[0].keys + (s + kSlabKeys) * stride : tasks[0].values;
+    const float* here = slab(segment.k, s);
+    const float* ahead = s + kSlabKeys < keys ? slab(segment.k, s + kSlabKeys) : slab(segment.v, 0);
     for (int64_t head = 0; head < Hkv; head++) {
       in_groups(rows, [&](int64_t row, auto group) {
-        add_scores<decltype(group)::count>(tasks[head], row, s, smaller(kSlabKeys, keys - s), row == 0 ? ahead + head * kSlabKeys * D : nullptr);
+        add_scores<decltype(group)::count>(tasks[head], row, s, smaller(kSlabKeys, keys - s), here + head * D,
+                                           row == 0 ? ahead + head * kSlabKeys * D : nullptr);
       });
     }
   }
@@ -214,17 +216,18 @@ void attend(const Task* tasks, const float* next) {
     for (int64_t i = 0; i < rows * D; i++) tasks[head].sums[i] = 0.0f;
   }
   for (int64_t s = 0; s < keys; s += kSlabKeys) {
-    const float* ahead = s + kSlabKeys < keys ? tasks[0].values + (s + kSlabKeys) * stride : next;
+    const float* here = slab(segment.v, s);
+    const float* ahead = s + kSlabKeys < keys ? slab(segment.v, s + kSlabKeys) : next;
     for (int64_t head = 0; head < Hkv; head++) {
       const Task& task = tasks[head];
       in_groups(rows, [&](int64_t row, auto group) {
         constexpr int R = decltype(group)::count;
         const int64_t all = larger(0, smaller(kSlabKeys, task.seen(row) - s));
-        if (all > 0) add_values<R>(task, row, s, all, row == 0 && ahead ? ahead + head * kSlabKeys * D : nullptr);
+        if (all > 0) add_values<R>(task, row, s, all, here + head * D, row == 0 && ahead ? ahead + head * kSlabKeys * D : nullptr);
         // Keys that not all of these rows see: the others must not even meet 0 · value, which is NaN when the value is infinite.
         for (int64_t r = row + 1; r < row + R; r++) {
           const int64_t more = smaller(kSlabKeys, task.seen(r) - s) - all;
-          if (more > 0) add_values<1>(task, r, s + all, more, nullptr);
+          if (more > 0) add_values<1>(task, r, s + all, more, here + all * stride + head * D, nullptr);
         }
       });
     }
@@ -256,62 +259,132 @@ void merge(float* out, const float* sums, const float* totals, int64_t lanes, in
   for (int64_t d = 0; sees && d < D; d++) out[d] = out[d] / total;
 }
 
+// A segment's share of a call.
+struct Part {
+  const Segment* segment;
+  int64_t rows, lanes;             // of each key head
+  int64_t blocks, block_keys;      // of equal size, by Tk alone
+  int64_t query_floats;            // of each key head
+  int64_t state_floats;            // of each block and key head: sums [rows][D], totals and largest scores [2][lanes]
+  int64_t first_block, first_row;  // among all blocks and all (key head, row) pairs of the call
+  float* queries;
+  float* states;
+
+  int64_t floats() const { return segment->Hkv * (query_floats + blocks * state_floats); }
+};
+
+Part part_of(const Segment& segment) {
+  const int64_t D = segment.D, rows = segment.rows();
+  Part part = {};
+  part.segment = &segment;
+  part.rows = rows;
+  part.lanes = ceil_div(rows + 3, kLaneUnit) * kLaneUnit;  // + 3: scores are stored in fours
+  const int64_t wanted = smaller(kKeys, larger(kLeastKeys, ceil_div(segment.Tk, kBlocks)));
+  const int64_t unit = segment.table ? kSlabKeys : 1;
+  part.blocks = ceil_div(segment.Tk, wanted);
+  part.block_keys = part.blocks ? ceil_div(ceil_div(segment.Tk, part.blocks), unit) * unit : 0;
+  part.blocks = part.blocks ? ceil_div(segment.Tk, part.block_keys) : 0;
+  part.query_floats = rows * ceil_div(D, F32::width) * F32::width;
+  part.state_floats = rows * D + 2 * part.lanes;
+  return part;
+}
+
+// The part that `index` falls into, counted by `first`.
+const Part* find_part(const Part* parts, int64_t count, int64_t Part::*first, int64_t index) {
+  int64_t low = 0, high = count;
+  while (high - low > 1) {
+    const int64_t middle = (low + high) / 2;
+    if (parts[middle].*first <= index) low = middle;
+    else high = middle;
+  }
+  return parts + low;
+}
+
+// Scaled queries of one (key head, row) pair, in the order of Task::queries.
+void pack_row(const Part& part, int64_t head, int64_t row) {
+  const Segment& segment = *part.segment;
+  const F32 scale = splat(segment.scale), rest = splat(segment.scale_rest);
+  const float* from = segment.q + segment.offset(head, row);
+  float* to = part.queries + head * part.query_floats + row * F32::width;
+  for (int64_t d = 0; d < segment.D; d += F32::width, to += part.rows * F32::width) {
+    const F32 q = load_first(from + d, static_cast<int>(smaller(F32::width, segment.D - d)));
+    store(to, fma(q, scale, q * rest));
+  }
+}
+
 }  // namespace
 
-Status attention_few(ThreadPool& pool, const Segment& segment) {
-  const int64_t D = segment.D, rows = segment.rows(), Hkv = segment.Hkv;
-  // + 3: scores are stored in fours.
-  const int64_t lanes = ceil_div(rows + 3, kLaneUnit) * kLaneUnit, vectors = ceil_div(D, F32::width);
-  // Blocks of equal size, by Tk alone.
-  const int64_t wanted = smaller(kKeys, larger(kLeastKeys, ceil_div(segment.Tk, kBlocks)));
-  const int64_t blocks = ceil_div(segment.Tk, wanted);
-  const int64_t block_keys = blocks ? ceil_div(segment.Tk, blocks) : 0;
-  const int64_t query_floats = rows * vectors * F32::width, state_floats = rows * D + 2 * lanes;
-
-  const int64_t floats = Hkv * (query_floats + blocks * state_floats);
-  float* queries = static_cast<float*>(pool.shared_scratch(static_cast<size_t>(floats) * sizeof(float), ThreadPool::Shared::kLinear));
-  if (!queries) return Status::kOutOfMemory;
-  float* states = queries + Hkv * query_floats;
+Status attention_few(ThreadPool& pool, const Segment* segments, int64_t count) {
+  const int64_t D = segments[0].D, Hkv = segments[0].Hkv;
+  int64_t floats = 0, most_lanes = 0, blocks = 0, rows = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const Part part = part_of(segments[i]);
+    floats += part.floats();
+    most_lanes = larger(most_lanes, part.lanes);
+    blocks += part.blocks;
+    rows += Hkv * part.rows;
+  }
+  const int64_t parts_bytes = ceil_div(count * static_cast<int64_t>(sizeof(Part)), 64) * 64;
+  Part* parts = static_cast<Part*>(
+      pool.shared_scratch(static_cast<size_t>(parts_bytes) + static_cast<size_t>(floats) * sizeof(float), ThreadPool::Shared::kLinear));
+  if (!parts) return Status::kOutOfMemory;
+  float* place = reinterpret_cast<float*>(reinterpret_cast<char*>(parts) + parts_bytes);
+  for (int64_t i = 0, block = 0, row = 0; i < count; i++) {
+    Part& part = parts[i];
+    part = part_of(segments[i]);
+    part.first_block = block;
+    part.first_row = row;
+    part.queries = place;
+    part.states = place + Hkv * part.query_floats;
+    block += part.blocks;
+    row += Hkv * part.rows;
+    place += part.floats();
+  }
   const size_t tasks_bytes = static_cast<size_t>(ceil_div(Hkv * static_cast<int64_t>(sizeof(Task)), 64) * 64);
-  const size_t thread_bytes = tasks_bytes + static_cast<size_t>(Hkv * kKeys * lanes) * sizeof(float);
+  const size_t thread_bytes = tasks_bytes + static_cast<size_t>(Hkv * kKeys * most_lanes) * sizeof(float);
   for (int thread = 0; thread < pool.threads(); thread++) {
     if (!pool.scratch(thread, thread_bytes)) return Status::kOutOfMemory;
   }
-  const F32 scale = splat(segment.scale), rest = splat(segment.scale_rest);
-  for (int64_t i = 0; i < Hkv * rows; i++) {
-    const float* from = segment.q + segment.offset(i / rows, i % rows);
-    float* to = queries + i / rows * query_floats + i % rows * F32::width;
-    for (int64_t d = 0; d < D; d += F32::width, to += rows * F32::width) {
-      const F32 q = load_first(from + d, static_cast<int>(smaller(F32::width, D - d)));
-      store(to, fma(q, scale, q * rest));
-    }
-  }
+  const auto for_rows = [&](int64_t grain, auto&& f) {
+    pool.parallel_for(rows, grain, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; i++) {
+        const Part& part = *find_part(parts, count, &Part::first_row, i);
+        f(part, (i - part.first_row) / part.rows, (i - part.first_row) % part.rows);
+      }
+    });
+  };
 
+  for_rows(64, pack_row);
   // How many blocks a thread takes at once changes no result: each leaves states of its own.
   const int64_t grain = larger(1, blocks / (4 * pool.threads()));
   pool.parallel_for(blocks, grain, [&](int64_t begin, int64_t end, int thread) {
     Task* tasks = static_cast<Task*>(pool.scratch(thread, 0));
     float* weights = reinterpret_cast<float*>(static_cast<char*>(pool.scratch(thread, 0)) + tasks_bytes);
-    for (int64_t block = begin; block < end; block++) {
-      const int64_t start = block * block_keys, size = smaller(block_keys, segment.Tk - start);
+    for (int64_t index = begin; index < end; index++) {
+      const Part& part = *find_part(parts, count, &Part::first_block, index);
+      const Segment& segment = *part.segment;
+      const int64_t block = index - part.first_block;
+      const int64_t start = block * part.block_keys, size = smaller(part.block_keys, segment.Tk - start);
       for (int64_t head = 0; head < Hkv; head++) {
-        const int64_t place = (start * Hkv + head) * D;
-        float* sums = states + (block * Hkv + head) * state_floats;
-        tasks[head] = {&segment, Hkv * D, start, size, rows, lanes, queries + head * query_floats, segment.k + place, segment.v + place,
-                       weights + head * kKeys * lanes, sums, sums + rows * D};
+        float* sums = part.states + (block * Hkv + head) * part.state_floats;
+        tasks[head] = {&segment, Hkv * D, start, size, part.rows, part.lanes, part.queries + head * part.query_floats,
+                       weights + head * kKeys * most_lanes, sums, sums + part.rows * D};
       }
       // What this thread reads after this block, if the threads keep their order.
-      const int64_t next = block + 1 < end ? block + 1 : end + (pool.threads() - 1) * grain;
-      attend(tasks, next < blocks ? segment.k + next * block_keys * Hkv * D : nullptr);
+      const int64_t next = index + 1 < end ? index + 1 : end + (pool.threads() - 1) * grain;
+      const float* ahead = nullptr;
+      if (next < blocks) {
+        const Part& other = *find_part(parts, count, &Part::first_block, next);
+        ahead = other.segment->k + other.segment->place((next - other.first_block) * other.block_keys) * Hkv * D;
+      }
+      attend(tasks, ahead);
     }
   });
-  pool.parallel_for(Hkv * rows, 4, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; i++) {
-      const int64_t head = i / rows, row = i % rows;
-      const float* first = states + head * state_floats;
-      merge(segment.out + segment.offset(head, row), first + row * D, first + rows * D + row, lanes, blocks, Hkv * state_floats, D,
-            segment.seen(row) > 0);
-    }
+  for_rows(4, [&](const Part& part, int64_t head, int64_t row) {
+    const Segment& segment = *part.segment;
+    const float* first = part.states + head * part.state_floats;
+    merge(segment.out + segment.offset(head, row), first + row * D, first + part.rows * D + row, part.lanes, part.blocks,
+          Hkv * part.state_floats, D, segment.seen(row) > 0);
   });
   return Status::kOk;
 }

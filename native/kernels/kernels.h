@@ -32,6 +32,16 @@ using AttentionFn = Status(ThreadPool& pool, float* out, const float* q, const f
                            const int32_t* segments_k, int64_t segments, int64_t T, int64_t S, int64_t H, int64_t Hkv, int64_t D,
                            double scale, bool causal);
 
+// The same for sequences whose keys and values lie in blocks of block_rows rows of k and v [pool rows, Hkv, D]; always causal. Key s of
+// sequence i is row s % block_rows of block tables[i, s / block_rows]. segments_q[sequences + 1], lengths[sequences] are its keys,
+// no fewer than its queries, tables[sequences, table_width]. block_rows is a multiple of 8.
+using PagedAttentionFn = Status(ThreadPool& pool, float* out, const float* q, const float* k, const float* v, const int32_t* segments_q,
+                                const int32_t* lengths, const int32_t* tables, int64_t sequences, int64_t table_width, int64_t block_rows,
+                                int64_t H, int64_t Hkv, int64_t D, double scale);
+
+// target[rows[T], C] = source[T, C]; rows are in the target, none twice
+using ScatterRowsFn = Status(ThreadPool& pool, float* target, const int32_t* rows, const float* source, int64_t T, int64_t C);
+
 // out[T, C] = (x − mean) / sqrt(variance + eps) · weight[C] + bias[C]
 using LayerNormFn = Status(ThreadPool& pool, float* out, const float* x, Weight weight, Weight bias, double eps, int64_t T, int64_t C);
 
@@ -96,6 +106,7 @@ using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double*
   X(GeluTanh, gelu_tanh)              \
   X(LayerNorm, layer_norm)            \
   X(Linear, linear)                   \
+  X(PagedAttention, paged_attention)  \
   X(PatchEmbed, patch_embed)          \
   X(PeakFma, peak_fma)                \
   X(Pool3d, pool3d)                   \
@@ -104,6 +115,7 @@ using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double*
   X(ReadAll, read_all)                \
   X(RmsNorm, rms_norm)                \
   X(Rope, rope)                       \
+  X(ScatterRows, scatter_rows)        \
   X(SpaceToChannel, space_to_channel) \
   X(SplitTiles, split_tiles)          \
   X(StitchTiles, stitch_tiles)        \

@@ -54,6 +54,19 @@ export interface AttentionOptions {
   readonly cuSeqlensK: Int32Array | null;
 }
 
+export interface PagedAttentionOptions {
+  /** Multiplies q·k before the softmax; usually D^-0.5. */
+  readonly scale: number;
+  /** Rows of a block, a multiple of 8. */
+  readonly blockSize: number;
+  /** Row offsets of the n sequences in q: 0 = first, last = ΣT. */
+  readonly cuSeqlensQ: Int32Array;
+  /** Keys of each sequence, the newest queries' own included; no fewer than its queries. */
+  readonly kvLengths: Int32Array;
+  /** [n, width]: the blocks of each sequence in the order of its keys. What lies behind a sequence's last block is not looked at. */
+  readonly blockTables: Int32Array;
+}
+
 export interface Backend {
   /** Name as given to `device`: "reference" or "cpu". */
   readonly name: string;
@@ -96,6 +109,14 @@ export interface Backend {
   rmsNorm(out: Operand, x: Operand, weight: Operand, eps: number): void;
   /** out[T, H, D] from q[T, H, D], k[S, Hkv, D], v[S, Hkv, D]; head h reads key head ⌊h·Hkv/H⌋. */
   attention(out: Operand, q: Operand, k: Operand, v: Operand, options: AttentionOptions): void;
+  /**
+   * out[ΣT, H, D] from q[ΣT, H, D] of several sequences whose keys and values lie in blocks of k, v [rows, Hkv, D]; causal. Key s of a
+   * sequence is row s mod blockSize of block ⌊s / blockSize⌋ of its table. The bits of a sequence depend neither on the others nor on
+   * where its blocks lie.
+   */
+  pagedAttention(out: Operand, q: Operand, k: Operand, v: Operand, options: PagedAttentionOptions): void;
+  /** target[rows[t], …] = source[t, …] (f32); the other rows stay. Rows are checked by the caller: inside, none twice. */
+  scatterRows(target: Operand, rows: Operand, source: Operand): void;
   /** out[T, H, D]: "rotate halves" RoPE: pair (i, i + D/2), angle = positions[T] · theta^(−2i/D). */
   rope(out: Operand, x: Operand, positions: Operand, theta: number): void;
   /** Same shape as x. */

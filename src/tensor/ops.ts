@@ -2,7 +2,7 @@
  * The operations as models call them: check shapes and dtypes once, allocate the result in the open scope, call the
  * backend. Errors are `[op] what was wrong, with the shapes`. Knows no model. (The autograd tape will record here.)
  */
-import type { AttentionOptions, Backend, GeluKind } from "../backend/backend.ts";
+import type { AttentionOptions, Backend, GeluKind, PagedAttentionOptions } from "../backend/backend.ts";
 import { type DType, isWeightDType } from "../core/dtype.ts";
 import { elementCount, formatShape, type Shape, shapesEqual } from "../core/shape.ts";
 import { DTypeError, ShapeError } from "../util/errors.ts";
@@ -86,6 +86,31 @@ export function attention(
   expectSegments(checked, T, S);
   const out = empty(q.backend, "f32", q.shape);
   q.backend.attention(out, q, k, v, checked);
+  return out;
+}
+
+/**
+ * Causal attention of several sequences, q[ΣT, H, D] → [ΣT, H, D], over keys and values in blocks of k and v [blocks · blockSize, Hkv, D].
+ * Query i of a sequence sees its keys 0 … kvLength − T + i.
+ */
+export function pagedAttention(q: Tensor, k: Tensor, v: Tensor, options: PagedAttentionOptions): Tensor {
+  for (const tensor of [q, k, v]) expectF32("paged_attention", "q, k and v", tensor);
+  const [T, H, D] = q.shape;
+  const [rows, Hkv] = k.shape;
+  if (
+    q.shape.length !== 3 ||
+    !shapesEqual(k.shape, v.shape) ||
+    !shapesEqual(k.shape, [rows, Hkv, D]) ||
+    H % Hkv !== 0
+  ) {
+    throw new ShapeError(
+      "paged_attention",
+      `expected q [T, H, D] and k, v [rows, Hkv, D] with H a multiple of Hkv, got ${[q, k, v].map((t) => formatShape(t.shape)).join(", ")}`,
+    );
+  }
+  expectSequences(options, T, rows);
+  const out = empty(q.backend, "f32", q.shape);
+  q.backend.pagedAttention(out, q, k, v, options);
   return out;
 }
 
@@ -291,6 +316,23 @@ export function copyInto(target: Tensor, rowStart: number, source: Tensor): void
   target.backend.copy(target.storage, rowStart * width, source.storage);
 }
 
+/**
+ * Writes source[T, …] over the rows of target that `rows` names. For caches, as `copyInto`.
+ * @throws ShapeError when a row is outside or named twice.
+ */
+export function scatterRows(target: Tensor, rows: Int32Array, source: Tensor): void {
+  expectF32("scatter_rows", "target", target);
+  expectF32("scatter_rows", "source", source);
+  if (!shapesEqual(source.shape, [rows.length, ...target.shape.slice(1)])) {
+    throw new ShapeError(
+      "scatter_rows",
+      `cannot put ${formatShape(source.shape)} to ${rows.length} rows of ${formatShape(target.shape)}`,
+    );
+  }
+  expectRows("scatter_rows", rows, target.shape[0]);
+  target.backend.scatterRows(target, Tensor.from(target.backend, "i32", rows, [rows.length]), source);
+}
+
 function expectDType(op: string, name: string, tensor: Tensor, dtype: DType): void {
   if (tensor.dtype !== dtype) throw new DTypeError(op, `${name} must be ${dtype}, got ${tensor.dtype}`);
 }
@@ -315,6 +357,40 @@ function expectSameShape(op: string, a: Tensor, b: Tensor): void {
   expectF32(op, "second operand", b);
   if (!shapesEqual(a.shape, b.shape)) {
     throw new ShapeError(op, `shapes differ: ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
+  }
+}
+
+/** Rows inside 0 … count − 1, none twice. */
+function expectRows(op: string, rows: Int32Array, count: number): void {
+  for (const row of rows) {
+    if (!(row >= 0 && row < count)) throw new ShapeError(op, `expected rows in 0..${count - 1}, got ${row}`);
+  }
+  if (new Set(rows).size !== rows.length) throw new ShapeError(op, "expected every row once");
+}
+
+function expectSequences(options: PagedAttentionOptions, T: number, rows: number): void {
+  const { blockSize, cuSeqlensQ: offsets, kvLengths, blockTables } = options;
+  const fail = (problem: string): never => {
+    throw new ShapeError("paged_attention", problem);
+  };
+  const n = kvLengths.length;
+  const width = n > 0 ? blockTables.length / n : 0;
+  if (!(blockSize > 0 && blockSize % 8 === 0)) fail(`expected a block size that is a multiple of 8, got ${blockSize}`);
+  if (offsets.length !== n + 1 || offsets[0] !== 0 || offsets[n] !== T || !Number.isInteger(width)) {
+    fail(
+      `offsets [${offsets.join(", ")}], ${n} lengths and a table of ${blockTables.length} do not cover ${T} queries`,
+    );
+  }
+  const blocks = Math.floor(rows / blockSize);
+  for (let i = 0; i < n; i++) {
+    const [queries, keys] = [offsets[i + 1] - offsets[i], kvLengths[i]];
+    if (!(queries >= 0 && keys >= queries && keys <= width * blockSize)) {
+      fail(`sequence ${i} has ${queries} queries and ${keys} keys in ${width} blocks of ${blockSize}`);
+    }
+    for (let b = 0; b * blockSize < keys; b++) {
+      const block = blockTables[i * width + b];
+      if (!(block >= 0 && block < blocks)) fail(`expected blocks in 0..${blocks - 1}, got ${block} in sequence ${i}`);
+    }
   }
 }
 

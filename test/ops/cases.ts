@@ -8,12 +8,15 @@ import { elementCount, type Shape } from "../../src/core/shape.ts";
 import type { OpClass } from "../tolerance.ts";
 import type { InputSpec } from "./inputs.ts";
 import { PACKED_CASES } from "./packed-cases.ts";
+import { PAGED_CASES } from "./paged-cases.ts";
 
 export type OpName =
   | "linear"
   | "layerNorm"
   | "rmsNorm"
   | "attention"
+  | "pagedAttention"
+  | "scatterRows"
   | "rope"
   | "gelu"
   | "swiglu"
@@ -521,6 +524,7 @@ export const OP_CASES: readonly OpCase[] = [
   ...linearCases,
   ...normCases,
   ...attentionCases,
+  ...PAGED_CASES,
   ...ropeCases,
   ...functionCases,
   ...embeddingCases,

@@ -63,6 +63,40 @@ export interface Binding {
     causal: 0 | 1,
   ): void;
 
+  /**
+   * out[T, H, D] from q[T, H, D] of several sequences and the pools k, v [poolRows, Hkv, D]; causal. offsetsQ[sequences + 1],
+   * lengths[sequences], tables[sequences, tableWidth] of blocks with `blockRows` rows, a multiple of 8.
+   */
+  pagedAttention(
+    context: NativeContext,
+    out: Float32Array,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    offsetsQ: Int32Array,
+    lengths: Int32Array,
+    tables: Int32Array,
+    sequences: number,
+    tableWidth: number,
+    blockRows: number,
+    poolRows: number,
+    T: number,
+    H: number,
+    Hkv: number,
+    D: number,
+    scale: number,
+  ): void;
+  /** target[rows[T], C] = source[T, C] of target[targetRows, C]; no row twice. */
+  scatterRows(
+    context: NativeContext,
+    target: Float32Array,
+    rows: Int32Array,
+    source: Float32Array,
+    targetRows: number,
+    T: number,
+    C: number,
+  ): void;
+
   /** out[T, C]: norms over the last axis; weight[C], bias[C]. */
   layerNorm(
     context: NativeContext,

@@ -6,7 +6,15 @@ import type { DType, HostArray } from "../../core/dtype.ts";
 import type { QuantizedWeight } from "../../core/quantized-weight.ts";
 import { elementCount } from "../../core/shape.ts";
 import { UnsupportedError } from "../../util/errors.ts";
-import type { AttentionOptions, Backend, GeluKind, Operand, PackedWeight, Storage } from "../backend.ts";
+import type {
+  AttentionOptions,
+  Backend,
+  GeluKind,
+  Operand,
+  PackedWeight,
+  PagedAttentionOptions,
+  Storage,
+} from "../backend.ts";
 import { f32, HostMemory, i32 } from "../host.ts";
 import type { Binding, NativeContext } from "./binding.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
@@ -123,6 +131,38 @@ export class CpuBackend implements Backend {
       scale,
       causal ? 1 : 0,
     );
+  }
+
+  pagedAttention(out: Operand, q: Operand, k: Operand, v: Operand, options: PagedAttentionOptions): void {
+    const [T, H, D] = q.shape;
+    const [rows, Hkv] = k.shape;
+    const { scale, blockSize, cuSeqlensQ, kvLengths, blockTables } = options;
+    const sequences = kvLengths.length;
+    this.#native.pagedAttention(
+      this.#context,
+      f32(out),
+      f32(q),
+      f32(k),
+      f32(v),
+      cuSeqlensQ,
+      kvLengths,
+      blockTables,
+      sequences,
+      sequences > 0 ? blockTables.length / sequences : 0,
+      blockSize,
+      rows,
+      T,
+      H,
+      Hkv,
+      D,
+      scale,
+    );
+  }
+
+  scatterRows(target: Operand, rows: Operand, source: Operand): void {
+    const [T] = source.shape;
+    const C = elementCount(target.shape.slice(1));
+    this.#native.scatterRows(this.#context, f32(target), i32(rows), f32(source), target.shape[0], T, C);
   }
 
   rope(out: Operand, x: Operand, positions: Operand, theta: number): void {

@@ -12,6 +12,7 @@ import type {
   Int4Activations,
   Operand,
   PackedWeight,
+  PagedAttentionOptions,
   Storage,
 } from "../backend.ts";
 import { HostMemory } from "../host.ts";
@@ -26,10 +27,12 @@ import { layerNorm } from "./layer-norm.ts";
 import { linear } from "./linear.ts";
 import { linearPacked } from "./linear-packed.ts";
 import { pack, packedRows } from "./packed-weight.ts";
+import { pagedAttention } from "./paged-attention.ts";
 import { patchEmbed } from "./patch-embed.ts";
 import { pool3d } from "./pool3d.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rope } from "./rope.ts";
+import { scatterRows } from "./scatter-rows.ts";
 import { spaceToChannel } from "./space-to-channel.ts";
 import { swiglu } from "./swiglu.ts";
 import { splitTiles, stitchTiles } from "./tiles.ts";
@@ -96,6 +99,14 @@ export class ReferenceBackend implements Backend {
 
   attention(out: Operand, q: Operand, k: Operand, v: Operand, options: AttentionOptions): void {
     attention(out, q, k, v, options);
+  }
+
+  pagedAttention(out: Operand, q: Operand, k: Operand, v: Operand, options: PagedAttentionOptions): void {
+    pagedAttention(out, q, k, v, options);
+  }
+
+  scatterRows(target: Operand, rows: Operand, source: Operand): void {
+    scatterRows(target, rows, source);
   }
 
   rope(out: Operand, x: Operand, positions: Operand, theta: number): void {

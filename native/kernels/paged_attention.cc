@@ -1,0 +1,35 @@
+// Attention over keys and values that lie in the blocks of a pool: the kernels of attention.cc, which find every key through the table of
+// its sequence. How a sequence is cut up depends on its own lengths alone, so its bits do not depend on what runs beside it, nor on
+// which blocks of the pool it has.
+#include "attention.h"
+
+namespace nvila {
+namespace NVILA_ISA {
+
+Status paged_attention(ThreadPool& pool, float* out, const float* q, const float* k, const float* v, const int32_t* segments_q,
+                       const int32_t* lengths, const int32_t* tables, int64_t sequences, int64_t table_width, int64_t block_rows, int64_t H,
+                       int64_t Hkv, int64_t D, double scale) {
+  if (sequences == 0 || D == 0 || H == 0) return Status::kOk;
+  Segment* list = static_cast<Segment*>(
+      pool.shared_scratch(static_cast<size_t>(sequences) * sizeof(Segment), ThreadPool::Shared::kCallerOfLinear));
+  if (!list) return Status::kOutOfMemory;
+  int64_t count = 0;
+  for (int64_t i = 0; i < sequences; i++) {
+    const int64_t start = segments_q[i], rows = segments_q[i + 1] - start;
+    if (rows == 0) continue;
+    Segment& segment = list[count++];
+    segment = segment_of(H, Hkv, D, scale, true);
+    segment.out = out + start * H * D;
+    segment.q = q + start * H * D;
+    segment.k = k;
+    segment.v = v;
+    segment.Tq = rows;
+    segment.Tk = lengths[i];
+    segment.table = tables + i * table_width;
+    segment.block_rows = block_rows;
+  }
+  return attention_segments(pool, list, count);
+}
+
+}  // namespace NVILA_ISA
+}  // namespace nvila

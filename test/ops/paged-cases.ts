@@ -1,0 +1,141 @@
+/**
+ * Op cases of keys and values in blocks: batches of decoding sequences and chunks of prompts, lengths around blocks, blocks out of order,
+ * blocks that several sequences share, NaN and infinity.
+ */
+import type { PagedAttentionOptions } from "../../src/backend/backend.ts";
+import { elementCount, type Shape } from "../../src/core/shape.ts";
+import type { OpCase } from "./cases.ts";
+import type { InputSpec } from "./inputs.ts";
+
+const { NaN: NAN, POSITIVE_INFINITY: INF } = Number;
+
+export interface PagedSizes {
+  readonly H: number;
+  readonly Hkv: number;
+  readonly D: number;
+  /** Default: 16. */
+  readonly blockSize?: number;
+  /** Queries and keys of each sequence. */
+  readonly sequences: readonly (readonly [T: number, keys: number])[];
+  /** Full blocks at the beginning that all sequences have in common, as far as they reach. Default: 0. */
+  readonly shared?: number;
+}
+
+/** What a call is told, with blocks scattered over the pool, and the pool's rows. */
+export function pagedLayout({ D, sequences, shared = 0, blockSize = 16 }: PagedSizes): {
+  readonly options: PagedAttentionOptions;
+  readonly rows: number;
+} {
+  const counts = sequences.map(([, keys]) => Math.ceil(keys / blockSize));
+  const width = Math.max(1, ...counts) + 1;
+  const total = shared + counts.reduce((sum, count) => sum + count, 0) + 3;
+  // Steps that share no factor with the total visit every block once.
+  const steps = [7, 5, 11, 3, 2, 1].find((step) => greatestCommonDivisor(step, total) === 1) ?? 1;
+  let taken = 0;
+  const next = (): number => (2 + steps * taken++) % total;
+  const common = Array.from({ length: shared }, next);
+  const blockTables = new Int32Array(sequences.length * width).fill(-1); // −1: must not be looked at
+  for (const [i, count] of counts.entries()) {
+    const full = Math.floor(sequences[i][1] / blockSize);
+    for (let b = 0; b < count; b++) blockTables[i * width + b] = b < Math.min(shared, full) ? common[b] : next();
+  }
+  const cuSeqlensQ = new Int32Array(sequences.length + 1);
+  for (const [i, [T]] of sequences.entries()) cuSeqlensQ[i + 1] = cuSeqlensQ[i] + T;
+  const kvLengths = Int32Array.from(sequences, ([, keys]) => keys);
+  return { options: { scale: D ** -0.5, blockSize, cuSeqlensQ, kvLengths, blockTables }, rows: total * blockSize };
+}
+
+export function pagedAttention(
+  sizes: PagedSizes,
+  more: {
+    size?: number;
+    special?: (rowOfKey: (sequence: number, key: number) => number) => InputSpec["special"];
+    name?: string;
+  } = {},
+): OpCase {
+  const { H, Hkv, D, sequences, shared = 0 } = sizes;
+  const { options, rows } = pagedLayout(sizes);
+  const { blockSize, blockTables, kvLengths } = options;
+  const width = blockTables.length / kvLengths.length;
+  const T = sequences.reduce((sum, [queries]) => sum + queries, 0);
+  const fill = (_: number, noise: () => number): number => (more.size ?? 1) * noise();
+  const rowOfKey = (i: number, key: number): number =>
+    blockTables[i * width + Math.floor(key / blockSize)] * blockSize + (key % blockSize);
+  const special = more.special?.(rowOfKey);
+  return {
+    op: "pagedAttention",
+    name: `${more.name ?? ""}H=${H} Hkv=${Hkv} D=${D} block=${blockSize} shared=${shared} T/keys=${sequences.map(([t, keys]) => `${t}/${keys}`)}`,
+    out: [T, H, D],
+    inputs: [
+      { dtype: "f32", shape: [T, H, D], fill },
+      { dtype: "f32", shape: [rows, Hkv, D], fill },
+      { dtype: "f32", shape: [rows, Hkv, D], ...(special && { special }) },
+    ],
+    terms: [2],
+    run: (backend, out, [q, k, v]) => backend.pagedAttention(out, q, k, v, options),
+  };
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
+const range = (count: number, f: (i: number) => readonly [number, number]): (readonly [number, number])[] =>
+  Array.from({ length: count }, (_, i) => f(i));
+
+const attentionCases: readonly OpCase[] = [
+  // Decoding, lengths around blocks and slabs.
+  ...[1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 127, 128, 129, 500, 513, 2100].map((keys, i) =>
+    pagedAttention({ H: 4, Hkv: 2, D: [8, 12, 20, 64][i % 4], sequences: [[1, keys]] }),
+  ),
+  // A batch of many lengths; empty sequences; other blocks.
+  pagedAttention({ H: 6, Hkv: 2, D: 16, sequences: range(20, (i) => [1, 1 + 13 * i]) }),
+  pagedAttention({ H: 4, Hkv: 4, D: 9, blockSize: 8, sequences: range(7, (i) => [1, 5 + 9 * i]) }),
+  pagedAttention({ H: 4, Hkv: 1, D: 24, blockSize: 40, sequences: range(5, (i) => [1 + i, 60 + 31 * i]) }),
+  pagedAttention({ H: 2, Hkv: 1, D: 8, sequences: [[0, 20], [1, 18], [0, 0], [2, 2], [0, 5]] }), // biome-ignore format: pairs
+  pagedAttention({ H: 2, Hkv: 1, D: 8, sequences: [] }),
+  // Decoding beside chunks of prompts, few rows and many, with and without keys before.
+  pagedAttention({ H: 4, Hkv: 2, D: 16, sequences: [[1, 40], [37, 37], [1, 200], [20, 90]] }), // biome-ignore format: pairs
+  pagedAttention({ H: 12, Hkv: 2, D: 128, sequences: [[1, 190], [11, 150], [1, 7], [3, 33]] }), // biome-ignore format: pairs
+  pagedAttention({ H: 3, Hkv: 3, D: 72, sequences: [[130, 260], [1, 129], [25, 25]] }), // biome-ignore format: pairs
+  // Blocks in common.
+  pagedAttention({ H: 4, Hkv: 2, D: 16, shared: 3, sequences: [[1, 50], [1, 100], [30, 78], [1, 48], [1, 20]] }), // biome-ignore format: pairs
+  // Scores above 100; values that are not finite reach the queries that see them, in their channel; a key that is NaN.
+  pagedAttention({ H: 2, Hkv: 1, D: 64, sequences: [[1, 60], [20, 30]] }, { name: "large scores, ", size: 12 }), // biome-ignore format: pairs
+  ...[4, 40].map((T) =>
+    pagedAttention(
+      { H: 2, Hkv: 1, D: 12, sequences: [[T, 60 + T], [1, 50]] }, // biome-ignore format: pairs
+      {
+        name: "NaN and infinity in v, ",
+        special: (row) => ({ [row(0, 58 + T) * 12 + 5]: NAN, [row(0, 57 + T) * 12 + 11]: INF, [row(1, 3) * 12]: NAN }),
+      },
+    ),
+  ),
+];
+
+function scatterRows(target: Shape, rows: readonly number[]): OpCase {
+  const source = [rows.length, ...target.slice(1)];
+  return {
+    op: "scatterRows",
+    name: `rows ${rows.length > 9 ? rows.length : rows} of ${target.join("×")}`,
+    out: target,
+    inputs: [
+      { dtype: "i32", shape: [rows.length], fill: (i) => rows[i] },
+      { dtype: "f32", shape: source, ...(elementCount(source) > 1 && { special: { 1: NAN } }) },
+    ],
+    run: (backend, out, [places, values]) => backend.scatterRows(out, places, values),
+  };
+}
+
+const scatterCases: readonly OpCase[] = [
+  scatterRows([1, 1, 1], [0]),
+  scatterRows([9, 2, 3], [8, 0, 4]),
+  scatterRows([5, 3, 4], []),
+  scatterRows([7], [6, 5, 0, 1]),
+  scatterRows(
+    [1000, 2, 128],
+    Array.from({ length: 300 }, (_, i) => (i * 7 + 11) % 1000),
+  ),
+];
+
+export const PAGED_CASES: readonly OpCase[] = [...attentionCases, ...scatterCases];
