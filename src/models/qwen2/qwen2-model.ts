@@ -104,6 +104,18 @@ export interface Qwen2ForwardOptions {
   readonly onLayer?: (index: number, hidden: Tensor) => void;
 }
 
+/** Rows of one or several sequences, one sequence's behind the other's; the caches know where each begins. */
+export interface Qwen2Rows {
+  /** [ΣT, C] */
+  readonly embeds: Tensor;
+  /** [ΣT]: of each row in its sequence. */
+  readonly positions: Int32Array;
+  /** One per layer. */
+  readonly caches: readonly AttentionCache[];
+  /** Rows that get logits, in this order. May be empty. */
+  readonly wantedRows: Int32Array;
+}
+
 export class Qwen2Model {
   readonly cfg: Qwen2Config;
   readonly backend: Backend;
@@ -164,26 +176,51 @@ export class Qwen2Model {
   /** `prefill` with options: logits [1, V], or [T, V] for all rows. */
   *forward(embeds: Tensor, cache: KvCache, options: Qwen2ForwardOptions = {}): Steps<Tensor> {
     const [T] = embeds.shape;
-    const { hiddenSize: C } = this.cfg;
-    if (embeds.shape.length !== 2 || embeds.shape[1] !== C || T === 0) {
-      throw new ShapeError("qwen2", `expected embedding rows [T ≥ 1, ${C}], got ${formatShape(embeds.shape)}`);
-    }
-    const ids = Int32Array.from({ length: T }, (_, t) => cache.length + t);
-    const positions = Tensor.from(this.backend, "i32", ids, [T]);
-    const logits = yield* scopeSteps(() => this.#logits(embeds, positions, cache, options));
+    const positions = Int32Array.from({ length: T }, (_, t) => cache.length + t);
+    const wantedRows = options.logits === "all" ? positions.map((_, t) => t) : Int32Array.of(T - 1);
+    const rows = { embeds, positions, caches: cache.layers, wantedRows };
+    const logits = yield* this.forwardRows(rows, options.onLayer);
     cache.commit(T);
     return logits;
   }
 
-  *#logits(embeds: Tensor, positions: Tensor, cache: KvCache, options: Qwen2ForwardOptions): Steps<Tensor> {
+  /**
+   * One pass over rows of any number of sequences: logits [wanted, V] of the wanted rows. One step per block. Caches take the rows' keys
+   * and values; making them count is the caller's.
+   */
+  *forwardRows(rows: Qwen2Rows, onLayer?: Qwen2ForwardOptions["onLayer"]): Steps<Tensor> {
+    const { embeds, positions, caches, wantedRows } = rows;
     const [T] = embeds.shape;
-    const { onLayer } = options;
+    const { hiddenSize: C } = this.cfg;
+    if (embeds.shape.length !== 2 || embeds.shape[1] !== C || T === 0) {
+      throw new ShapeError("qwen2", `expected embedding rows [T ≥ 1, ${C}], got ${formatShape(embeds.shape)}`);
+    }
+    if (positions.length !== T || caches.length !== this.blocks.length) {
+      throw new ShapeError(
+        "qwen2",
+        `expected ${T} positions and ${this.blocks.length} caches, got ${positions.length} and ${caches.length}`,
+      );
+    }
+    for (const row of wantedRows) {
+      if (!(row >= 0 && row < T)) throw new ShapeError("qwen2", `expected wanted rows in 0..${T - 1}, got ${row}`);
+    }
+    return yield* scopeSteps(() => this.#logits(embeds, positions, caches, wantedRows, onLayer));
+  }
+
+  *#logits(
+    embeds: Tensor,
+    positionOfRow: Int32Array,
+    caches: readonly AttentionCache[],
+    wantedRows: Int32Array,
+    onLayer: Qwen2ForwardOptions["onLayer"],
+  ): Steps<Tensor> {
+    const positions = Tensor.from(this.backend, "i32", positionOfRow, [positionOfRow.length]);
     const h = yield* foldLayers(embeds, this.blocks, (block, x, i) => {
       onLayer?.(i, x);
-      return block.forward(x, positions, cache.layers[i]); // [T, C]
+      return block.forward(x, positions, caches[i]); // [T, C]
     });
     onLayer?.(this.blocks.length, this.norm.forward(h));
-    const wanted = options.logits === "all" ? h : h.rows(T - 1, T); // [1, C] or [T, C]
-    return this.lmHead.forward(this.norm.forward(wanted)); // [1, V] or [T, V]
+    const wanted = ops.embedding(wantedRows, h); // [wanted, C]
+    return this.lmHead.forward(this.norm.forward(wanted)); // [wanted, V]
   }
 }
