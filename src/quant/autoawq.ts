@@ -18,7 +18,8 @@ import {
   type PackedLinear,
   type PartReader,
   toKernelGroups,
-  transposed,
+  transposedBytes,
+  transposedFloats,
   unpackNibbles,
 } from "./packed-parts.ts";
 
@@ -72,8 +73,8 @@ function gemmLinear(parts: PartReader, groupSize: number): PackedLinear {
         shape: [N, K],
         groupSize: rowGroup,
         codes: gemmCodes(parts.words("qweight"), K, words),
-        scales: transposed(parts.floats("scales"), G, N),
-        zeros: transposed(unpackNibbles(parts.words("qzeros"), G, N, words, GEMM_ORDER), G, N),
+        scales: transposedFloats(parts.floats("scales"), G, N),
+        zeros: transposedBytes(unpackNibbles(parts.words("qzeros"), G, N, words, GEMM_ORDER), G, N),
       }),
   };
 }
@@ -88,12 +89,16 @@ function gemmCodes(qweight: Int32Array, K: number, words: number): Uint8Array {
       for (let word = word0; word < wordEnd; word++) {
         const even = qweight[k * words + word];
         const odd = qweight[(k + 1) * words + word];
-        let at = word * 8 * rowBytes + (k >> 1);
-        for (let j = 0; j < 8; j++) {
-          const shift = 4 * GEMM_ORDER[j];
-          codes[at] = ((even >>> shift) & 15) | (((odd >>> shift) & 15) << 4);
-          at += rowBytes;
-        }
+        // Written out: with a loop over GEMM_ORDER this takes twice as long.
+        const at = word * 8 * rowBytes + (k >> 1);
+        codes[at] = (even & 15) | ((odd & 15) << 4);
+        codes[at + rowBytes] = ((even >>> 16) & 15) | ((odd >>> 12) & 0xf0);
+        codes[at + 2 * rowBytes] = ((even >>> 4) & 15) | (odd & 0xf0);
+        codes[at + 3 * rowBytes] = ((even >>> 20) & 15) | ((odd >>> 16) & 0xf0);
+        codes[at + 4 * rowBytes] = ((even >>> 8) & 15) | ((odd >>> 4) & 0xf0);
+        codes[at + 5 * rowBytes] = ((even >>> 24) & 15) | ((odd >>> 20) & 0xf0);
+        codes[at + 6 * rowBytes] = ((even >>> 12) & 15) | ((odd >>> 8) & 0xf0);
+        codes[at + 7 * rowBytes] = (even >>> 28) | ((odd >>> 24) & 0xf0);
       }
     }
   }

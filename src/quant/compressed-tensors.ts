@@ -27,7 +27,8 @@ import {
   type PackedLinear,
   type PartReader,
   toKernelGroups,
-  transposed,
+  transposedBytes,
+  transposedWords,
   unpackNibbles,
 } from "./packed-parts.ts";
 
@@ -123,8 +124,8 @@ function zeroReader(parts: PartReader, N: number, G: number): () => Uint8Array {
   const words = Math.ceil(N / 8);
   parts.expectShape("weight_zero_point", ["i32"], [words, G]);
   return () => {
-    const byGroup = unpackNibbles(transposed(parts.words("weight_zero_point"), words, G), G, N, words);
-    return transposed(byGroup, G, N);
+    const byGroup = unpackNibbles(transposedWords(parts.words("weight_zero_point"), words, G), G, N, words);
+    return transposedBytes(byGroup, G, N);
   };
 }
 

@@ -21,7 +21,9 @@ import {
   type PackedLinear,
   type PartReader,
   toKernelGroups,
-  transposed,
+  transposedBytes,
+  transposedFloats,
+  transposedWords,
   unpackNibbles,
 } from "./packed-parts.ts";
 
@@ -58,9 +60,9 @@ function gptqLinear(parts: PartReader, { groupSize, zeroOffset }: GptqOptions): 
     format: "int4",
     shape: [N, K],
     groupSize: rowGroup,
-    codes: new Uint8Array(transposed(parts.words("qweight"), words, N).buffer),
-    scales: transposed(parts.floats("scales"), G, N),
-    zeros: transposed(
+    codes: new Uint8Array(transposedWords(parts.words("qweight"), words, N).buffer),
+    scales: transposedFloats(parts.floats("scales"), G, N),
+    zeros: transposedBytes(
       unpackNibbles(parts.words("qzeros"), G, N, N / 8).map((zero) => (zero + zeroOffset) & 15),
       G,
       N,

@@ -25,7 +25,7 @@ import {
   type PackedLinear,
   type PartReader,
   toKernelGroups,
-  transposed,
+  transposedFloats,
   unpackNibbles,
 } from "./packed-parts.ts";
 
@@ -84,7 +84,7 @@ export function llmAwqV2Linear(parts: PartReader, wantedGroup: number | null, ze
   if (K % BLOCK !== 0) throw parts.error(`${K} inputs, expected a multiple of ${BLOCK}`);
   const groupSize = groupSizeOf(parts, K, R, wantedGroup);
   const G = groupsOf(parts, K, groupSize);
-  const scalesOf = (part: string): Float32Array => transposed(parts.floats(part).subarray(0, G * N), G, N);
+  const scalesOf = (part: string): Float32Array => transposedFloats(parts.floats(part).subarray(0, G * N), G, N);
   const zerosOf = (): Uint8Array | null => integerZeros(scalesOf("scales"), scalesOf(zerosPart));
   const codesOf = (): Uint8Array => interleavedCodes(parts.source.data(parts.name("qweight")) as Int16Array, rows, K);
   return {

@@ -120,21 +120,32 @@ export function groupsOf(parts: PartReader, C: number, groupSize: number): numbe
 /** Side of the blocks in which matrices are transposed, so that both sides stay in the cache. */
 const BLOCK = 32;
 
-/** A copy of values[rows, columns] with the axes swapped. */
-export function transposed<T extends Float32Array | Uint8Array | Int32Array>(
-  values: T,
-  rows: number,
-  columns: number,
-): T {
-  const out = values.slice() as T;
+/** A copy of words[rows, columns] with the axes swapped. One function per type: an array of any type would be four times as slow. */
+export function transposedWords(words: Int32Array, rows: number, columns: number): Int32Array {
+  const out = new Int32Array(words.length);
   for (let row0 = 0; row0 < rows; row0 += BLOCK) {
     const rowEnd = Math.min(rows, row0 + BLOCK);
     for (let column0 = 0; column0 < columns; column0 += BLOCK) {
       const columnEnd = Math.min(columns, column0 + BLOCK);
       for (let column = column0; column < columnEnd; column++) {
-        for (let row = row0; row < rowEnd; row++) out[column * rows + row] = values[row * columns + column];
+        for (let row = row0; row < rowEnd; row++) out[column * rows + row] = words[row * columns + column];
       }
     }
+  }
+  return out;
+}
+
+/** The same for f32, whose bits are moved. */
+export function transposedFloats(values: Float32Array, rows: number, columns: number): Float32Array {
+  const words = new Int32Array(values.buffer, values.byteOffset, values.length);
+  return new Float32Array(transposedWords(words, rows, columns).buffer);
+}
+
+/** The same for bytes. */
+export function transposedBytes(bytes: Uint8Array, rows: number, columns: number): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) out[column * rows + row] = bytes[row * columns + column];
   }
   return out;
 }
