@@ -12,6 +12,7 @@ import { S2Merge } from "../../src/models/nvila/s2-merge.ts";
 import { Projector } from "../../src/models/projector/projector.ts";
 import type { BlockSize } from "../../src/preprocess/tiles.ts";
 import * as ops from "../../src/tensor/ops.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
 import { describeGolden, readGoldenJson } from "../golden/golden-dir.ts";
 import { describeOnBackends } from "./backends.ts";
 import { expectTensorClose, expectValuesClose, TOLERANCE } from "./close.ts";
@@ -33,6 +34,12 @@ interface S2Row {
   readonly scales: readonly number[];
   readonly block_sizes_rows_cols: readonly ([number, number] | null)[];
   readonly new_block_sizes_rows_cols: readonly [number, number][];
+}
+
+interface AreaRow {
+  readonly key: string;
+  readonly in: readonly [h: number, w: number];
+  readonly out: readonly [height: number, width: number];
 }
 
 interface TspRow {
@@ -112,6 +119,22 @@ describeGolden("golden modules", (dir) => {
           expect(map.shape).toEqual(expected.shape);
           expectValuesClose(`map ${i}`, await map.readF32(), expected.values, TOLERANCE.features);
         }
+      });
+    }
+  });
+
+  describeOnBackends("area resize", (backend) => {
+    const { rows } = readGoldenJson<{ rows: AreaRow[] }>(dir, "modules/area_resize.json");
+    const file = goldenTensors(dir, "modules/area_resize.safetensors");
+    const map = async (name: string): Promise<Tensor> => {
+      const original = goldenTensor(backend, file, name); // [1, C, h, w]
+      const { shape, values } = await channelsLast(original.reshape(original.shape.slice(1)));
+      return Tensor.from(backend, "f32", values, shape);
+    };
+    for (const row of rows) {
+      it(row.key, async () => {
+        const resized = ops.areaResize(await map(`${row.key}.in`), ...row.out);
+        await expectTensorClose("resized", resized, await map(`${row.key}.out`), TOLERANCE.features);
       });
     }
   });
