@@ -57,6 +57,9 @@ export class RequestError extends NvilaError {
   readonly code = "ERR_REQUEST";
 }
 
+/** Too much is asked for at once: the same request may be answered later. */
+export class BusyError extends RequestError {}
+
 /** Valid input that this version cannot handle. */
 export class UnsupportedError extends NvilaError {
   readonly code = "ERR_UNSUPPORTED";

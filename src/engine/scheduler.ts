@@ -1,0 +1,544 @@
+/**
+ * Who computes next. Two lanes: the decode lane reads one row of every running answer in one forward pass; the background lane takes steps
+ * of vision and prompt work, in turns by request, for a time slice after each decode pass, so that no stream waits long whatever the others
+ * ask for. Without streams the background lane runs freely. All of it is one loop over generators of steps, on one thread.
+ *
+ * A request is admitted when there are blocks for its whole prompt. When an answer needs a block and there is none, the youngest request
+ * gives its blocks back and is computed anew later. Knows no model: arithmetic comes from a `Runner`.
+ */
+import { release, type Steps, scopeSteps } from "../tensor/scope.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { BusyError, RequestError } from "../util/errors.ts";
+import { BlockManager } from "./block-manager.ts";
+import type { EndReason } from "./generate.ts";
+import { type EngineRequest, type MediaItem, Sequence } from "./sequence.ts";
+import { VisionCache } from "./vision-cache.ts";
+
+/** Rows [start, end) of a sequence, to be read into its blocks. */
+export interface RowSlice {
+  readonly sequence: Sequence;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The arithmetic. Steps should be short: nobody gets a turn within one. */
+export interface Runner {
+  /** Blocks of the KV pool, and rows of each. */
+  readonly blocks: number;
+  readonly blockSize: number;
+  /** Reads all slices; logits [slices, V] after the last row of each. */
+  forward(slices: readonly RowSlice[], mediaRows: (item: MediaItem) => Float32Array): Steps<Tensor>;
+  /** Rows [n, H] of each item; the items are of one kind. `maxTiles` is asked before each batch. */
+  encode(items: readonly MediaItem[], hooks: EncodeHooks): Steps<Tensor[]>;
+}
+
+export interface EncodeHooks {
+  /** Most tiles to take together now. */
+  readonly maxTiles: () => number;
+  /** Told how many tiles are begun. */
+  readonly onTiles: (begun: number) => void;
+  /** Told when tiles are asked for that are not there yet. */
+  readonly onWait: () => void;
+}
+
+export interface SchedulerOptions {
+  /** Requests that are worked on at once. */
+  readonly maxConcurrent: number;
+  /** Requests that may wait behind those; more are refused. */
+  readonly maxQueue: number;
+  readonly visionCacheBytes: number;
+  /** Time for the background lane after each decode pass. Default 60. */
+  readonly sliceMs?: number;
+  /** Rows of a prompt that are read together when no answer is being decoded. Default 256. */
+  readonly chunkRows?: number;
+  /** A clock. */
+  readonly now: () => number;
+  /** Runs between steps: gives others their turn. */
+  readonly pace: () => Promise<void> | void;
+}
+
+/** What a request is told on its way. */
+export interface RequestEvents {
+  readonly signal: AbortSignal;
+  /** Each token as it is chosen. Returning "stop" ends the answer. */
+  readonly onToken: (id: number, end: EndReason | null) => "stop" | undefined;
+  readonly onVision?: (tilesBegun: number, tiles: number) => void;
+  readonly onPrefill?: (rowsDone: number, rows: number) => void;
+}
+
+/** How it went. Times are those of `now`. */
+export interface RequestReport {
+  /** Rows of the prompt that the prefix cache held. */
+  readonly cachedRows: number;
+  readonly admittedMs: number;
+  /** When media were encoded. */
+  readonly encodedMs: number;
+  readonly firstTokenMs: number;
+}
+
+/** Steps of the background lane for one request. */
+interface Job {
+  readonly steps: Steps<unknown>;
+  /** Rows of the chunk; 0 for vision. */
+  readonly rows: number;
+  /** Keys that are being encoded. */
+  readonly keys: readonly string[];
+  /** Takes the result; frees it in any case. */
+  finish(result: unknown): Promise<void>;
+  /** True while tiles are awaited. */
+  isWaiting: boolean;
+}
+
+class Running {
+  readonly sequence: Sequence;
+  readonly events: RequestEvents;
+  readonly resolve: (report: RequestReport) => void;
+  readonly reject: (reason: unknown) => void;
+  readonly tiles: number;
+  job: Job | null = null;
+  isDecoding = false;
+  lastTurn = 0;
+  /** Keys of the vision cache that it holds. */
+  readonly pins = new Set<string>();
+  tilesTold = -1;
+  rowsTold = 0;
+  cachedRows: number | null = null;
+  admittedMs = 0;
+  encodedMs: number | null = null;
+  firstTokenMs = 0;
+
+  constructor(
+    sequence: Sequence,
+    events: RequestEvents,
+    resolve: (report: RequestReport) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.sequence = sequence;
+    this.events = events;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.tiles = tilesOf(sequence.segments.flatMap(({ media }) => media ?? []));
+  }
+}
+
+const SLICE_MS = 60;
+const CHUNK_ROWS = 256;
+/** Rows of a chunk beside answers while the time of a row is unknown, and the fewest that are worth a pass. */
+const SMALL_CHUNK_ROWS = 64;
+const LEAST_CHUNK_ROWS = 16;
+/** Pictures of several requests that are encoded in turns; each has activations in memory. */
+const MAX_OPEN_ENCODERS = 2;
+
+export class Scheduler {
+  readonly #runner: Runner;
+  readonly #options: SchedulerOptions;
+  readonly #blocks: BlockManager;
+  readonly #vision: VisionCache;
+  /** By arrival. */
+  #waiting: Running[] = [];
+  /** By admission. */
+  #running: Running[] = [];
+  /** Who encodes an item, by its key. */
+  readonly #encoding = new Map<string, Running>();
+  #arrivals = 0;
+  #turns = 0;
+  /** A row's share of a step of its chunk, measured. */
+  #stepMsPerRow: number | null = null;
+  #loop: Promise<void> | null = null;
+  #wake: (() => void) | null = null;
+  /** Counts what has changed outside, so that nothing is slept through. */
+  #news = 0;
+  #closed: unknown = null;
+
+  constructor(runner: Runner, options: SchedulerOptions) {
+    this.#runner = runner;
+    this.#options = options;
+    this.#blocks = new BlockManager(runner.blocks, runner.blockSize);
+    this.#vision = new VisionCache(options.visionCacheBytes);
+  }
+
+  /** What is in use now. */
+  get stats() {
+    return {
+      running: this.#running.length,
+      waiting: this.#waiting.length,
+      heldBlocks: this.#blocks.held,
+      blocks: this.#blocks.count,
+      visionBytes: this.#vision.sizeBytes,
+      pinnedMedia: this.#vision.pinned,
+    };
+  }
+
+  /**
+   * Runs one request to its end.
+   *
+   * @throws RequestError when it can never fit; BusyError when too many wait; the signal's reason on abort.
+   */
+  async run(request: EngineRequest, events: RequestEvents): Promise<RequestReport> {
+    events.signal.throwIfAborted();
+    if (this.#closed !== null) throw this.#closed;
+    const { maxConcurrent, maxQueue } = this.#options;
+    const present = this.#running.length + this.#waiting.length;
+    if (present >= maxConcurrent + maxQueue) {
+      throw new BusyError(
+        "engine",
+        `expected at most ${maxQueue} waiting requests, got one more. You can try again later`,
+      );
+    }
+    const sequence = new Sequence(request, this.#arrivals++);
+    const rows = this.#blocks.count * this.#blocks.blockSize;
+    if (this.#blocks.blocksFor(sequence.maxRows) > this.#blocks.count) {
+      throw new RequestError(
+        "engine",
+        `expected prompt and answer to need at most the ${rows} rows of the KV memory, got ${sequence.maxRows}. ` +
+          "You can set a smaller maxTokens or a larger kvMemoryBytes",
+      );
+    }
+    const wake = (): void => this.notify();
+    events.signal.addEventListener("abort", wake, { once: true });
+    try {
+      return await new Promise<RequestReport>((resolve, reject) => {
+        this.#waiting.push(new Running(sequence, events, resolve, reject));
+        this.notify();
+        this.#loop ??= this.#run();
+      });
+    } finally {
+      events.signal.removeEventListener("abort", wake);
+    }
+  }
+
+  /** Something has changed outside: tiles have come. */
+  notify(): void {
+    this.#news++;
+    for (const { job } of this.#running) if (job) job.isWaiting = false;
+    this.#wake?.();
+  }
+
+  /** Ends all requests with `reason` and refuses further ones. Resolves when nothing is in use any more. */
+  async close(reason: unknown): Promise<void> {
+    this.#closed ??= reason;
+    this.notify();
+    await this.#loop;
+  }
+
+  /** Works until nobody is left. Whoever comes after that starts it anew, so `#loop` is forgotten in the same moment. */
+  async #run(): Promise<void> {
+    await null; // whoever asked first gets its promise first
+    try {
+      await this.#work();
+    } catch (error) {
+      for (const item of [...this.#running, ...this.#waiting]) this.#fail(item, error);
+      this.#loop = null;
+    }
+  }
+
+  async #work(): Promise<void> {
+    for (;;) {
+      const news = this.#news;
+      this.#sweep();
+      this.#admit();
+      if (this.#running.length === 0 && this.#waiting.length === 0) {
+        this.#loop = null;
+        return;
+      }
+      const hasDecoded = await this.#decode();
+      const hasWorked = await this.#background();
+      if (hasDecoded || hasWorked) continue;
+      if (news !== this.#news || this.#isDecoding) continue;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = null;
+    }
+  }
+
+  /** Whoever was stopped leaves. */
+  #sweep(): void {
+    for (const item of [...this.#running, ...this.#waiting]) {
+      if (this.#closed !== null) this.#fail(item, this.#closed);
+      else if (item.events.signal.aborted) this.#fail(item, item.events.signal.reason);
+    }
+  }
+
+  /** Those who wait come in, in order, as long as there is room. Some blocks are left for answers to grow. */
+  #admit(): void {
+    while (this.#waiting.length > 0 && this.#running.length < this.#options.maxConcurrent) {
+      const [item] = this.#waiting;
+      if (!this.#blocks.admit(item.sequence, this.#running.length)) return;
+      this.#waiting.shift();
+      this.#running.push(item);
+      const { sequence } = item;
+      if (item.cachedRows === null) {
+        item.cachedRows = sequence.computed;
+        item.admittedMs = this.#options.now();
+      }
+      if (item.tiles > 0) this.#guard(item, () => this.#tellVision(item, 0));
+    }
+  }
+
+  // — decode lane —
+
+  /** One token for every answer; false when there is none. */
+  async #decode(): Promise<boolean> {
+    const items = this.#makeRoom();
+    if (items.length === 0) return false;
+    const slices = items.map(({ sequence }) => ({ sequence, start: sequence.length - 1, end: sequence.length }));
+    const steps = scopeSteps(() => this.#runner.forward(slices, (item) => this.#mediaRows(item)));
+    try {
+      for (;;) {
+        const result = steps.next();
+        if (result.done) {
+          const logits = await readAndRelease(result.value); // [B, V]
+          const V = logits.length / items.length;
+          for (const [i, item] of items.entries()) this.#take(item, logits.subarray(i * V, (i + 1) * V));
+          return true;
+        }
+        await this.#options.pace();
+      }
+    } catch (error) {
+      steps.return(undefined as never);
+      for (const item of items) this.#fail(item, error);
+      return true;
+    }
+  }
+
+  /** All who decode, each with a block for its next row; the youngest give up theirs when there are too few. */
+  #makeRoom(): Running[] {
+    for (const item of this.#running.filter(({ isDecoding }) => isDecoding).sort(byArrival)) {
+      const { sequence } = item;
+      while (item.isDecoding && this.#blocks.blocksFor(sequence.length) > sequence.blocks.length) {
+        if (this.#blocks.grow(sequence)) continue;
+        this.#preempt([...this.#running].sort(byArrival).at(-1) as Running);
+      }
+    }
+    return this.#running.filter(({ isDecoding }) => isDecoding);
+  }
+
+  /** Takes a request's blocks; it waits again, and what it has computed is computed anew. */
+  #preempt(item: Running): void {
+    this.#letGo(item);
+    item.isDecoding = false;
+    this.#waiting.push(item);
+    this.#waiting.sort(byArrival);
+  }
+
+  /** The rows of `sequence` are all computed: chooses its next token. */
+  #take(item: Running, logits: Float32Array): void {
+    if (!this.#running.includes(item)) return;
+    const { sequence, events } = item;
+    sequence.computed = sequence.length;
+    this.#blocks.commit(sequence);
+    this.#guard(item, () => {
+      const { id, end } = sequence.choose(logits);
+      if (sequence.generated.length === 1) item.firstTokenMs = this.#options.now();
+      const isStopped = events.onToken(id, end) === "stop";
+      if (end !== null || isStopped) this.#finish(item);
+    });
+  }
+
+  // — background lane —
+
+  /** Steps of prompts and pictures, for a slice of time or, without answers to decode, as many as there are; false when there was none. */
+  async #background(): Promise<boolean> {
+    const { now, pace, sliceMs = SLICE_MS } = this.#options;
+    const startMs = now();
+    for (let hasWorked = false; ; hasWorked = true) {
+      const item = this.#nextInTurn();
+      if (item === null) return hasWorked;
+      item.lastTurn = ++this.#turns;
+      await this.#step(item);
+      await pace();
+      this.#sweep();
+      this.#admit();
+      if (this.#isDecoding && now() - startMs >= sliceMs) return true;
+    }
+  }
+
+  get #isDecoding(): boolean {
+    return this.#running.some(({ isDecoding }) => isDecoding);
+  }
+
+  /** Of those who can do something, the one whose last turn is the longest ago. */
+  #nextInTurn(): Running | null {
+    let next: Running | null = null;
+    for (const item of this.#running) {
+      if (!item.isDecoding && (next === null || item.lastTurn < next.lastTurn) && this.#canWork(item)) next = item;
+    }
+    return next;
+  }
+
+  #canWork(item: Running): boolean {
+    if (item.job) return !item.job.isWaiting;
+    const missing = item.sequence.missingMedia.filter(({ key }) => !item.pins.has(key) && !this.#vision.has(key));
+    if (missing.length === 0) return true;
+    if (missing.every(({ key }) => this.#encoding.has(key))) return false;
+    return this.#running.filter(({ job }) => job !== null && job.keys.length > 0).length < MAX_OPEN_ENCODERS;
+  }
+
+  async #step(item: Running): Promise<void> {
+    try {
+      item.job ??= this.#openJob(item);
+      const { job } = item;
+      const startMs = this.#options.now();
+      const result = job.steps.next();
+      if (job.rows > 0) this.#measure((this.#options.now() - startMs) / job.rows);
+      if (!result.done) return;
+      item.job = null;
+      for (const key of job.keys) this.#encoding.delete(key);
+      await job.finish(result.value);
+    } catch (error) {
+      this.#fail(item, error);
+    }
+  }
+
+  #measure(msPerRow: number): void {
+    this.#stepMsPerRow = this.#stepMsPerRow === null ? msPerRow : 0.8 * this.#stepMsPerRow + 0.2 * msPerRow;
+  }
+
+  /** Vision work if media are missing, else the next chunk of the prompt. */
+  #openJob(item: Running): Job {
+    const missing: MediaItem[] = [];
+    for (const media of item.sequence.missingMedia) {
+      const { key, kind } = media;
+      if (item.pins.has(key)) continue;
+      if (this.#vision.pin(key)) item.pins.add(key);
+      else if (this.#encoding.has(key) || missing.some((other) => other.key === key)) continue;
+      else if (missing.length === 0 || (missing[0].kind === kind && kind === "image")) missing.push(media);
+    }
+    return missing.length > 0 ? this.#encodeJob(item, missing) : this.#prefillJob(item);
+  }
+
+  #encodeJob(item: Running, media: readonly MediaItem[]): Job {
+    const unknown = item.sequence.missingMedia.filter(({ key }) => !item.pins.has(key));
+    const before = item.tiles - tilesOf(unknown);
+    const job: Job = {
+      rows: 0,
+      keys: media.map(({ key }) => key),
+      isWaiting: false,
+      steps: scopeSteps(() =>
+        this.#runner.encode(media, {
+          maxTiles: () => (this.#running.length > 1 ? 1 : Number.POSITIVE_INFINITY),
+          onTiles: (begun) => this.#tellVision(item, before + begun),
+          onWait: () => {
+            job.isWaiting = true;
+          },
+        }),
+      ),
+      finish: async (result) => {
+        for (const [i, tensor] of (result as Tensor[]).entries()) {
+          const rows = await readAndRelease(tensor);
+          this.#vision.add(media[i].key, rows);
+          if (this.#running.includes(item) && !item.pins.has(media[i].key)) item.pins.add(media[i].key);
+          else this.#vision.unpin(media[i].key);
+        }
+      },
+    };
+    for (const key of job.keys) this.#encoding.set(key, item);
+    return job;
+  }
+
+  #prefillJob(item: Running): Job {
+    const { sequence, events } = item;
+    if (item.encodedMs === null) {
+      item.encodedMs = this.#options.now();
+      if (item.tiles > 0) this.#tellVision(item, item.tiles);
+    }
+    const start = sequence.computed;
+    const end = Math.min(sequence.length, start + this.#chunkRows());
+    const slices = [{ sequence, start, end }];
+    return {
+      rows: end - start,
+      keys: [],
+      isWaiting: false,
+      steps: scopeSteps(() => this.#runner.forward(slices, (media) => this.#mediaRows(media))),
+      finish: async (result) => {
+        const logits = await readAndRelease(result as Tensor);
+        if (!this.#running.includes(item)) return;
+        sequence.computed = end;
+        this.#blocks.commit(sequence);
+        const done = Math.min(end, sequence.promptLength);
+        if (done > item.rowsTold) events.onPrefill?.(done, sequence.promptLength);
+        item.rowsTold = Math.max(done, item.rowsTold);
+        if (end < sequence.length) return;
+        this.#unpinAll(item);
+        item.isDecoding = true;
+        this.#take(item, logits);
+      },
+    };
+  }
+
+  /** As many rows as a prompt alone takes best; beside answers as many as keep a step within the slice. */
+  #chunkRows(): number {
+    const { sliceMs = SLICE_MS, chunkRows = CHUNK_ROWS } = this.#options;
+    if (!this.#isDecoding) return chunkRows;
+    if (this.#stepMsPerRow === null) return Math.min(chunkRows, SMALL_CHUNK_ROWS);
+    const rows = Math.floor(sliceMs / Math.max(this.#stepMsPerRow, 1e-6) / LEAST_CHUNK_ROWS) * LEAST_CHUNK_ROWS;
+    return Math.min(chunkRows, Math.max(LEAST_CHUNK_ROWS, rows));
+  }
+
+  #mediaRows({ key }: MediaItem): Float32Array {
+    const rows = this.#vision.rows(key);
+    if (rows) return rows;
+    throw new RequestError("engine", "internal: the rows of a media item are gone");
+  }
+
+  #tellVision(item: Running, begun: number): void {
+    if (begun <= item.tilesTold) return;
+    item.tilesTold = begun;
+    item.events.onVision?.(begun, item.tiles);
+  }
+
+  // — ends —
+
+  /** What a callback of the request throws is the end of this request alone. */
+  #guard(item: Running, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#fail(item, error);
+    }
+  }
+
+  #finish(item: Running): void {
+    this.#letGo(item);
+    const { cachedRows, admittedMs, encodedMs, firstTokenMs } = item;
+    item.resolve({ cachedRows: cachedRows ?? 0, admittedMs, encodedMs: encodedMs ?? admittedMs, firstTokenMs });
+  }
+
+  #fail(item: Running, reason: unknown): void {
+    this.#letGo(item);
+    item.reject(reason);
+  }
+
+  /** Nothing is held for the request any more. */
+  #letGo(item: Running): void {
+    item.job?.steps.return(undefined);
+    for (const key of item.job?.keys ?? []) this.#encoding.delete(key);
+    item.job = null;
+    this.#unpinAll(item);
+    this.#blocks.release(item.sequence);
+    this.#running = this.#running.filter((other) => other !== item);
+    this.#waiting = this.#waiting.filter((other) => other !== item);
+  }
+
+  #unpinAll(item: Running): void {
+    for (const key of item.pins) this.#vision.unpin(key);
+    item.pins.clear();
+  }
+}
+
+function byArrival(a: Running, b: Running): number {
+  return a.sequence.arrival - b.sequence.arrival;
+}
+
+function tilesOf(media: readonly MediaItem[]): number {
+  return media.reduce((sum, { tiles }) => sum + tiles.count, 0);
+}
+
+async function readAndRelease(tensor: Tensor): Promise<Float32Array> {
+  try {
+    return await tensor.readF32();
+  } finally {
+    release(tensor);
+  }
+}
