@@ -35,8 +35,10 @@ export async function nvila(args: readonly string[], options: CliOptions = {}): 
   });
   let stdout = "";
   let stderr = "";
+  let isInterrupted = false; // a second Ctrl-C is another thing than the first
   const look = (): void => {
-    if (interruptAt !== undefined && `${stdout}${stderr}`.includes(interruptAt)) child.kill("SIGINT");
+    if (isInterrupted || interruptAt === undefined || !`${stdout}${stderr}`.includes(interruptAt)) return;
+    isInterrupted = child.kill("SIGINT");
   };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
