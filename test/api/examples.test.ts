@@ -97,7 +97,7 @@ describe("examples in the documentation", () => {
 describe("entry points", () => {
   it("are the same but for what needs Node", () => {
     const onlyInNode = Object.keys(nvila).filter((name) => !(name in browserSafe));
-    expect(onlyInNode.sort()).toEqual(["Nvila", "loadModel", "pullModel"]);
+    expect(onlyInNode.sort()).toEqual(["Nvila", "loadModel", "pullModel", "quantizeCheckpoint"]);
     for (const [name, value] of Object.entries(browserSafe)) expect(nvila).toHaveProperty(name, value);
   });
 

@@ -100,9 +100,10 @@ async function partsOf(args: readonly string[], options: AskOptions): Promise<Pa
   return [...parts, question];
 }
 
-/** The object that `--json` prints. */
+/** The object that `--json` prints; `timedText` only where the answer has times. */
 function jsonOf(result: GenerationResult): object {
   const { text, timedText, tokenIds, promptTokenIds, finishReason, media, timings, memory, model, device, threads } =
     result;
-  return { text, timedText, tokenIds, promptTokenIds, finishReason, media, timings, memory, model, device, threads };
+  const timed = timedText === null ? {} : { timedText };
+  return { text, ...timed, tokenIds, promptTokenIds, finishReason, media, timings, memory, model, device, threads };
 }
