@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "packed_layout.h"
+
 namespace nvila {
 
 namespace {
@@ -10,6 +12,10 @@ const char* type_name(napi_typedarray_type type) {
   switch (type) {
     case napi_float32_array:
       return "Float32Array";
+    case napi_int8_array:
+      return "Int8Array";
+    case napi_uint8_array:
+      return "Uint8Array";
     case napi_int32_array:
       return "Int32Array";
     case napi_uint16_array:
@@ -138,6 +144,13 @@ double* Args::f64(size_t index, int64_t length) {
 
 const int32_t* Args::i32_or_null(size_t index, int64_t length) {
   return is_null(index) ? nullptr : i32(index, length);
+}
+
+const uint8_t* Args::packed(size_t index) {
+  int64_t length = 0;
+  const uint8_t* bytes = static_cast<const uint8_t*>(typed(index, napi_uint8_array, 0, &length));
+  if (ok() && !is_packed(bytes, length)) fail("argument " + std::to_string(index) + " is no packed weight");
+  return bytes;
 }
 
 Weight Args::weight(size_t index, int64_t length) {

@@ -44,6 +44,7 @@ class Args {
   int8_t* i8(size_t index, int64_t length);    // Int8Array of exactly `length`
   double* f64(size_t index, int64_t length);   // Float64Array of exactly `length`
   float* f32_any(size_t index, int64_t* length);  // Float32Array of any length
+  const uint8_t* packed(size_t index);  // Uint8Array that is a whole packed weight (packed_layout.h)
   // Float32Array (dtype 0) or Uint16Array (1 = bf16, 2 = f16) of `length`; the dtype is argument index + 1.
   Weight weight(size_t index, int64_t length);
   Weight weight_or_null(size_t index, int64_t length);
@@ -70,13 +71,18 @@ class Args {
   X(attention)       \
   X(copyColumns)     \
   X(embedding)       \
+  X(embeddingPacked) \
   X(geluErf)         \
   X(geluTanh)        \
   X(layerNorm)       \
   X(linear)          \
+  X(linearInt4)      \
+  X(linearInt8)      \
   X(mapOpen)         \
   X(mapSize)         \
   X(mapView)         \
+  X(packInt4)        \
+  X(packInt8)        \
   X(pagedAttention)  \
   X(patchEmbed)      \
   X(peakFma)         \

@@ -44,7 +44,7 @@ class ThreadPool {
   // memory. Null when out of memory.
   void* scratch(int thread, size_t bytes);
   // Working memory that all threads share, one piece per use, so that one kernel can call another.
-  enum class Shared { kLinear, kCallerOfLinear };
+  enum class Shared { kLinear, kCallerOfLinear, kRows };
   void* shared_scratch(size_t bytes, Shared use);
 
  private:
@@ -75,7 +75,7 @@ class ThreadPool {
   std::condition_variable wake_;
   std::vector<std::thread> workers_;
   std::vector<Scratch> scratch_;  // one per thread
-  Scratch shared_[2];             // one per Shared
+  Scratch shared_[3];             // one per Shared
 };
 
 }  // namespace nvila

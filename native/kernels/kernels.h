@@ -25,6 +25,26 @@ using AddFn = Status(ThreadPool& pool, float* out, const float* a, const float* 
 // out[T, M] = x[T, C] · weight[M, C]ᵀ + bias[M] (bias.data may be null)
 using LinearFn = Status(ThreadPool& pool, float* out, const float* x, Weight weight, Weight bias, int64_t T, int64_t C, int64_t M);
 
+// Packed weights (native/packed_layout.h; the caller has checked is_packed). M is at most the packed outputs: the first M of them.
+// reuse: x is what the last call of these two quantised, for the same width, groups and bits; its codes are still there.
+// is_16_bit: activations become 16-bit codes instead of 8-bit ones.
+using LinearInt8Fn = Status(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M, bool reuse);
+using LinearInt4Fn = Status(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M, bool is_16_bit,
+                            bool reuse);
+
+// out[T, C] = rows ids[T] of a packed table; ids are in 0 … V − 1
+using EmbedPackedFn = Status(ThreadPool& pool, float* out, const int32_t* ids, const uint8_t* packed, int64_t T);
+
+// packed (packed_sizes bytes) from codes[M, C], scales[M]
+using PackInt8Fn = Status(ThreadPool& pool, uint8_t* packed, const int8_t* codes, const float* scales, int64_t M, int64_t C);
+
+// Whether all of scales[n] are exact as f16, and whether one of zeros[n] is not 8.
+using Int4TraitsFn = Status(ThreadPool& pool, const float* scales, const uint8_t* zeros, int64_t n, bool* is_f16, bool* has_zeros);
+
+// packed from codes[M, C / 2], scales and zeros[M, C / weight_group]; group divides weight_group
+using PackInt4Fn = Status(ThreadPool& pool, uint8_t* packed, const uint8_t* codes, const float* scales, const uint8_t* zeros, int64_t M, int64_t C,
+                          int64_t weight_group, int64_t group, bool is_f16, bool has_zeros);
+
 // out[T, H, D] = softmax(scale · q[T, H, D] · k[S, Hkv, D]ᵀ) · v[S, Hkv, D] within each segment; head h reads key head h · Hkv / H, H a
 // multiple of Hkv. segments_q and segments_k hold segments + 1 row offsets, 0 first and T or S last; null: one segment.
 // causal: query i of a segment sees keys 0 … Tk − Tq + i of it.
@@ -101,11 +121,17 @@ using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double*
   X(AreaResize, area_resize)          \
   X(Attention, attention)             \
   X(CopyColumns, copy_columns)        \
+  X(EmbedPacked, embed_packed)        \
   X(Embedding, embedding)             \
   X(GeluErf, gelu_erf)                \
   X(GeluTanh, gelu_tanh)              \
+  X(Int4Traits, int4_traits)          \
   X(LayerNorm, layer_norm)            \
   X(Linear, linear)                   \
+  X(LinearInt4, linear_int4)          \
+  X(LinearInt8, linear_int8)          \
+  X(PackInt4, pack_int4)              \
+  X(PackInt8, pack_int8)              \
   X(PagedAttention, paged_attention)  \
   X(PatchEmbed, patch_embed)          \
   X(PeakFma, peak_fma)                \

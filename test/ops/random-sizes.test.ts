@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { attention, DTYPES, linear, norms, type OpCase, patchEmbed, rope } from "./cases.ts";
 import { cpuBackends, INSTRUCTION_SETS } from "./cpu-backends.ts";
+import { int4Weight, int8Weight, linearPacked } from "./packed-cases.ts";
 import { checkCase, isUnsupported } from "./run-op-cases.ts";
 
 const size = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 20, max: 150 }));
@@ -40,6 +41,23 @@ const CASES: Readonly<Record<string, { runs: number; arbitrary: fc.Arbitrary<OpC
         }
         const shape = { T: q[q.length - 1], S: k[k.length - 1], H, Hkv, D, causal };
         return attention(shape, segments.length > 1 ? { q, k } : {});
+      }),
+  },
+  linearPacked: {
+    runs: 40,
+    arbitrary: fc
+      .tuple(
+        size,
+        fc.integer({ min: 1, max: 400 }),
+        size,
+        fc.constantFrom(0, 32, 64, 128),
+        fc.option(dtype),
+        fc.boolean(),
+      )
+      .map(([T, C, M, group, bias, isSymmetric]) => {
+        const options = { bias, isSymmetric };
+        const weight = group === 0 ? int8Weight([M, C]) : int4Weight([M, Math.ceil(C / group) * group], group, options);
+        return linearPacked(T, weight, options);
       }),
   },
   rope: {

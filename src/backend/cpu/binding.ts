@@ -259,6 +259,49 @@ export interface Binding {
     symmetric: 0 | 1,
     halfScales: 0 | 1,
   ): void;
+  /** codes[M, C], scales[M] → a packed weight (native/packed_layout.h). */
+  packInt8(context: NativeContext, codes: Int8Array, scales: Float32Array, M: number, C: number): ArrayBuffer;
+  /** codes[M, C / 2], scales and zeros[M, C / weightGroup] → a packed weight in groups of `group`: 32, 64 or 128. */
+  packInt4(
+    context: NativeContext,
+    codes: Uint8Array,
+    scales: Float32Array,
+    zeros: Uint8Array,
+    M: number,
+    C: number,
+    weightGroup: number,
+    group: number,
+  ): ArrayBuffer;
+  /**
+   * out[T, M] = x[T, C] · packed[…, C]ᵀ + bias[M] for the first M outputs. `reuse` 1: x is what the last product with a packed weight took,
+   * for the same C, groups and bits; it is not quantised again.
+   */
+  linearInt8(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    packed: Uint8Array,
+    bias: WeightArray | null,
+    biasDType: DTypeCode,
+    T: number,
+    M: number,
+    reuse: 0 | 1,
+  ): void;
+  /** The same for int4 weights; `is16Bit` 1: activations become 16-bit codes. */
+  linearInt4(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    packed: Uint8Array,
+    bias: WeightArray | null,
+    biasDType: DTypeCode,
+    T: number,
+    M: number,
+    is16Bit: 0 | 1,
+    reuse: 0 | 1,
+  ): void;
+  /** out[T, C]: rows ids[T] of a packed table. */
+  embeddingPacked(context: NativeContext, out: Float32Array, ids: Int32Array, packed: Uint8Array, T: number): void;
 
   /** Maps a whole file copy-on-write. @throws Error with the system's reason. */
   mapOpen(path: string): NativeFileMap;

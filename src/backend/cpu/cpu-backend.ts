@@ -5,11 +5,11 @@
 import type { DType, HostArray } from "../../core/dtype.ts";
 import type { QuantizedWeight } from "../../core/quantized-weight.ts";
 import { elementCount } from "../../core/shape.ts";
-import { UnsupportedError } from "../../util/errors.ts";
 import type {
   AttentionOptions,
   Backend,
   GeluKind,
+  Int4Activations,
   Operand,
   PackedWeight,
   PagedAttentionOptions,
@@ -17,6 +17,7 @@ import type {
 } from "../backend.ts";
 import { f32, HostMemory, i32 } from "../host.ts";
 import type { Binding, NativeContext } from "./binding.ts";
+import { type CpuPacked, packForCpu } from "./cpu-packed.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
 
 export interface CpuOptions {
@@ -24,6 +25,8 @@ export interface CpuOptions {
   readonly threads: number;
   /** Instruction set: "scalar" or "avx2". Default: the environment's NVILA_CPU_ISA, else the best that this machine runs. */
   readonly isa?: string;
+  /** What activations are rounded to in front of an int4 weight. Default: int8. */
+  readonly int4Activations?: Int4Activations;
 }
 
 export class CpuBackend implements Backend {
@@ -31,13 +34,20 @@ export class CpuBackend implements Backend {
   readonly description: string;
   readonly threads: number;
   readonly isa: string;
+  readonly int4Activations: Int4Activations;
   readonly #memory = new HostMemory();
   readonly #native: Binding;
   readonly #context: NativeContext;
+  /**
+   * What the last product with a packed weight quantised: the next one need not do it again for the same storage (q, k and v read one norm,
+   * gate and up another). Storages are written once, when an operation fills them, but for `copy`.
+   */
+  #quantised: { readonly storage: Storage; readonly group: number } | null = null;
 
   /** @throws Error when the machine cannot run `isa`. */
   constructor(native: Binding, options: CpuOptions) {
     this.#native = native;
+    this.int4Activations = options.int4Activations ?? "int8";
     this.#context = native.createContext(options.threads, options.isa ?? process.env.NVILA_CPU_ISA ?? "");
     const { isa, threads } = native.describe(this.#context);
     this.isa = isa;
@@ -82,20 +92,35 @@ export class CpuBackend implements Backend {
     );
   }
 
-  pack(_weight: QuantizedWeight): PackedWeight {
-    return notYet();
+  pack(weight: QuantizedWeight): PackedWeight {
+    return packForCpu(this.#native, this.#context, weight);
   }
 
-  packedRows(_weight: PackedWeight, _rows: number): PackedWeight {
-    return notYet();
+  packedRows(weight: PackedWeight, rows: number): PackedWeight {
+    return { ...(weight as CpuPacked), shape: [rows, weight.shape[1]] };
   }
 
-  linearPacked(_out: Operand, _x: Operand, _weight: PackedWeight, _bias: Operand | null): void {
-    notYet();
+  linearPacked(out: Operand, x: Operand, weight: PackedWeight, bias: Operand | null): void {
+    const { format, bytes, group, shape } = weight as CpuPacked;
+    const [M] = shape;
+    const [T] = rowsOf(x);
+    const reuse = this.#quantised?.storage === x.storage && this.#quantised.group === group ? 1 : 0;
+    const b = bias && weightArray(bias);
+    const biasCode = bias ? weightCode(bias) : 0;
+    this.#quantised = null;
+    if (format === "int8") {
+      this.#native.linearInt8(this.#context, f32(out), f32(x), bytes, b, biasCode, T, M, reuse);
+    } else {
+      const is16Bit = this.int4Activations === "int16" ? 1 : 0;
+      this.#native.linearInt4(this.#context, f32(out), f32(x), bytes, b, biasCode, T, M, is16Bit, reuse);
+    }
+    // Nothing was quantised where nothing was multiplied.
+    if (T > 0 && M > 0) this.#quantised = { storage: x.storage, group };
   }
 
-  embeddingPacked(_out: Operand, _ids: Operand, _table: PackedWeight): void {
-    notYet();
+  embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void {
+    const { bytes } = table as CpuPacked;
+    this.#native.embeddingPacked(this.#context, f32(out), i32(ids), bytes, ids.storage.length);
   }
 
   layerNorm(out: Operand, x: Operand, weight: Operand, bias: Operand, eps: number): void {
@@ -246,6 +271,7 @@ export class CpuBackend implements Backend {
   }
 
   copy(target: Storage, targetStart: number, source: Storage): void {
+    this.#quantised = null;
     this.#memory.copy(target, targetStart, source);
   }
 
@@ -263,8 +289,4 @@ export class CpuBackend implements Backend {
 /** Rows and width of an operand as a matrix over its last axis. */
 function rowsOf(operand: Operand): [T: number, C: number] {
   return [elementCount(operand.shape.slice(0, -1)), operand.shape.at(-1) ?? 0];
-}
-
-function notYet(): never {
-  throw new UnsupportedError("pack", "quantised weights have no native kernel. You can use the reference backend");
 }

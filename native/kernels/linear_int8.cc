@@ -1,0 +1,111 @@
+// out[T, M] = x[T, C] · weight[M, C]ᵀ + bias[M] for packed int8 weights: rows become int8 codes (quantize_rows.cc), sums are exact int32.
+#include "int8_tile.h"
+#include "linear.h"
+
+namespace nvila {
+namespace NVILA_ISA {
+
+namespace {
+
+constexpr int64_t kSteps = 288;        // of a depth block: 18 KiB of a panel stay in L1 while all rows of a chunk run past it
+constexpr int64_t kStreamedRows = 16;       // up to here panels are read from memory once and prefetched
+constexpr int64_t kMostRowsOfPart = 4096;  // rows of x that are quantised at a time
+constexpr int64_t kAheadBytes = 4096;  // of the prefetch for one row
+
+// Rows [t, t + rows) of one depth block.
+template <int R, int lines>
+void tiles(int32_t* sums, const uint8_t* weights, const int8_t* codes, int64_t stride, int64_t steps, bool first, int64_t rows,
+           const uint8_t* ahead) {
+  int64_t t = 0;
+  for (; t + R <= rows; t += R) {
+    int8_tile<R, lines>(sums + t * kPanel, weights, codes + t * stride, stride, steps, first, ahead);
+    ahead += steps / 4 * lines * 64;
+  }
+  if constexpr (R > 1) {
+    if (t < rows) tiles<R - 1, lines>(sums + t * kPanel, weights, codes + t * stride, stride, steps, first, rows - t, ahead);
+  } else {
+    (void)ahead;
+  }
+}
+
+// Tiles of equal height, at most kInt8Rows: 5 rows are 3 + 2, not 4 + 1.
+template <int lines>
+void all_tiles(int32_t* sums, const uint8_t* weights, const int8_t* codes, int64_t stride, int64_t steps, bool first, int64_t rows,
+               const uint8_t* ahead) {
+  const int64_t height = ceil_div(rows, ceil_div(rows, kInt8Rows));
+  if (height == 4) tiles<4, lines>(sums, weights, codes, stride, steps, first, rows, ahead);
+  else if (height == 3) tiles<3, lines>(sums, weights, codes, stride, steps, first, rows, ahead);
+  else if (height == 2) tiles<2, lines>(sums, weights, codes, stride, steps, first, rows, ahead);
+  else tiles<1, lines>(sums, weights, codes, stride, steps, first, rows, ahead);
+}
+
+}  // namespace
+
+Status linear_int8(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M, bool reuse) {
+  const PackedHeader header = packed_header(packed);
+  const PackedSizes sizes = packed_sizes(header);
+  const int64_t C = header.inputs;
+  if (T == 0 || M == 0) return Status::kOk;
+  const float* scales = reinterpret_cast<const float*>(packed + sizeof(PackedHeader));
+  const int64_t part = smaller(T, kMostRowsOfPart);
+  void* memory = pool.shared_scratch(int8_rows_bytes(part, C), ThreadPool::Shared::kRows);
+  if (!memory) return Status::kOutOfMemory;
+  const Int8Rows rows = int8_rows(memory, part, C);
+  const int64_t panels = ceil_div(M, kPanel);
+  // Tasks: chunks of rows times groups of panels.
+  const int64_t chunk = T <= 64 ? T : 48;
+  const size_t scratch_bytes = static_cast<size_t>(chunk * kPanel) * sizeof(int32_t);
+  for (int thread = 0; thread < pool.threads(); thread++) {
+    if (!pool.scratch(thread, scratch_bytes)) return Status::kOutOfMemory;
+  }
+  const int64_t total_steps = sizes.inputs / 4;
+
+  for (int64_t start = 0; start < T; start += part) {
+    const int64_t count = smaller(part, T - start);
+    if (!reuse || part < T) {
+      const auto quantize = [&](int64_t begin, int64_t end, int) {
+        for (int64_t t = begin; t < end; t++) quantize_int8_row(rows, t, x + (start + t) * C, C);
+      };
+      if (count * C < (1 << 14)) quantize(0, count, 0);
+      else pool.parallel_for(count, larger(1, (1 << 13) / larger(C, 1)), [&](int64_t begin, int64_t end, int thread) { quantize(begin, end, thread); });
+    }
+    const int64_t chunks = ceil_div(count, chunk);
+    const int64_t wanted = larger(1, ceil_div(8 * pool.threads(), chunks));
+    const int64_t group = larger(1, ceil_div(panels, wanted));
+    const int64_t groups = ceil_div(panels, group);
+    pool.parallel_for(chunks * groups, 1, [&](int64_t task, int64_t, int thread) {
+      int32_t* sums = static_cast<int32_t*>(pool.scratch(thread, 0));
+      const int64_t t0 = task / groups * chunk, height = smaller(chunk, count - t0);
+      const int64_t first_panel = task % groups * group, last_panel = smaller(panels, first_panel + group);
+      for (int64_t p = first_panel; p < last_panel; p++) {
+        const uint8_t* panel = packed + sizes.first_panel + p * sizes.panel_bytes;
+        for (int64_t s = 0; s < total_steps; s += kSteps) {
+          const int64_t steps = smaller(kSteps, total_steps - s);
+          const uint8_t* weights = panel + s * kStepBytes;
+          const int8_t* codes = rows.codes + t0 * rows.stride + 4 * s;
+          const uint8_t* next = weights + steps * kStepBytes;
+          if (height == 1) tiles<1, 4>(sums, weights, codes, rows.stride, steps, s == 0, 1, weights + kAheadBytes);
+          else if (height <= 4) all_tiles<4>(sums, weights, codes, rows.stride, steps, s == 0, height, weights + kAheadBytes);
+          else if (height <= 8) all_tiles<2>(sums, weights, codes, rows.stride, steps, s == 0, height, next);
+          else if (height <= kStreamedRows) all_tiles<1>(sums, weights, codes, rows.stride, steps, s == 0, height, next);
+          else all_tiles<0>(sums, weights, codes, rows.stride, steps, s == 0, height, next);
+        }
+        const int64_t m = p * kPanel, columns = smaller(kPanel, M - m);
+        float base[kPanel];
+        for (int64_t j = 0; j < kPanel; j++) base[j] = j < columns ? bias_at(bias, m + j) : 0.0f;
+        for (int64_t t = 0; t < height; t++) {
+          const int64_t row = t0 + t;
+          float* target = out + (start + row) * M + m;
+          float edge[kPanel];
+          int8_finish(columns == kPanel ? target : edge, sums + t * kPanel, panel, rows.excess + row * rows.most, rows.counts[row],
+                      rows.sums[row], rows.scales[row], scales + m, base);
+          if (columns < kPanel) std::memcpy(target, edge, static_cast<size_t>(columns) * sizeof(float));
+        }
+      }
+    });
+  }
+  return Status::kOk;
+}
+
+}  // namespace NVILA_ISA
+}  // namespace nvila

@@ -1,0 +1,85 @@
+// Rows of activations as integer codes, for products with packed weights. The definition is src/backend/reference/quantize-rows.ts.
+#pragma once
+
+#include "../packed_layout.h"
+#include "../simd.h"
+#include "kernels.h"
+
+namespace nvila {
+namespace NVILA_ISA {
+
+// Codes that one pair of a row has too much: see Int8Rows.
+struct Excess {
+  int32_t step;      // 4 · step is the first of the four inputs
+  int8_t codes[4];
+};
+
+// Rows for int8 weights. Weights are multiplied as unsigned bytes (code + 128), so Σ codes · 128 is taken off each sum. Where two
+// neighbours (inputs 2i, 2i + 1) add up to more than 128 in magnitude, two products of 8 × 8 bits could exceed 16 bits; the rest of the second
+// one is taken out of `codes` into a list and multiplied on its own. Sums stay exact for every weight −128 … 127 and code −127 … 127.
+struct Int8Rows {
+  int8_t* codes;    // [T][stride], zeros behind C
+  int64_t stride;
+  float* scales;    // [T]
+  int32_t* sums;    // [T], of all codes
+  int32_t* counts;  // [T], entries of the list; filled up to a multiple of 4 with entries of zeros
+  Excess* excess;   // [T][most]
+  int64_t most;
+};
+
+// Rows for int4 weights: one scale and one sum for each group. With 16-bit codes a row is two: row 2t holds the high bytes with 256 times
+// the scale, row 2t + 1 the low ones (−128 … 127).
+struct Int4Rows {
+  int8_t* codes;  // [rows][stride], zeros behind C
+  int64_t stride;
+  float* scales;  // [rows][groups]
+  int32_t* sums;  // [rows][groups]
+  int64_t groups;
+};
+
+// An odd number of lines, so that neighbouring rows do not fall into the same sets of a cache.
+NVILA_INLINE int64_t row_stride(int64_t C) {
+  const int64_t lines = ceil_div(C, 64);
+  return (lines | 1) * 64;
+}
+
+NVILA_INLINE size_t int8_rows_bytes(int64_t T, int64_t C) {
+  const int64_t stride = row_stride(C);
+  return static_cast<size_t>(T * (stride + 12 + (stride / 4 + 4) * static_cast<int64_t>(sizeof(Excess))));
+}
+
+// Puts rows into `memory` of int8_rows_bytes.
+NVILA_INLINE Int8Rows int8_rows(void* memory, int64_t T, int64_t C) {
+  Int8Rows rows;
+  rows.stride = row_stride(C);
+  rows.most = rows.stride / 4 + 4;
+  rows.codes = static_cast<int8_t*>(memory);
+  rows.excess = reinterpret_cast<Excess*>(rows.codes + T * rows.stride);
+  rows.scales = reinterpret_cast<float*>(rows.excess + T * rows.most);
+  rows.sums = reinterpret_cast<int32_t*>(rows.scales + T);
+  rows.counts = rows.sums + T;
+  return rows;
+}
+
+NVILA_INLINE size_t int4_rows_bytes(int64_t rows, int64_t C, int64_t groups) {
+  return static_cast<size_t>(rows * (row_stride(C) + 8 * groups));
+}
+
+NVILA_INLINE Int4Rows int4_rows(void* memory, int64_t count, int64_t C, int64_t groups) {
+  Int4Rows rows;
+  rows.stride = row_stride(C);
+  rows.groups = groups;
+  rows.codes = static_cast<int8_t*>(memory);
+  rows.scales = reinterpret_cast<float*>(rows.codes + count * rows.stride);
+  rows.sums = reinterpret_cast<int32_t*>(rows.scales + count * groups);
+  return rows;
+}
+
+// Quantises x[C] into row t.
+void quantize_int8_row(const Int8Rows& rows, int64_t t, const float* x, int64_t C);
+
+// Quantises x[C] in groups of `group` into row t, or with 16 bits into rows 2t and 2t + 1.
+void quantize_int4_row(const Int4Rows& rows, int64_t t, const float* x, int64_t C, int64_t group, bool is_16_bit);
+
+}  // namespace NVILA_ISA
+}  // namespace nvila
