@@ -62,6 +62,8 @@ export interface TileSource {
   readonly count: number;
   /** False while tiles [start, end) are still on their way: the model yields and asks again. Default: they are there. */
   isReady?(start: number, end: number): boolean;
+  /** Most tiles to take together now, asked before each batch. Default: as many as memory allows. */
+  maxTogether?(): number;
   /** Values of tiles [start, end): [end − start, 3, S, S]. */
   pixels(start: number, end: number): Float32Array;
 }
@@ -247,8 +249,9 @@ export class NvilaModel {
   *#visionFeatures(tiles: TileSource, start: number, end: number, tap?: StageTap): Steps<Tensor> {
     const { hiddenSize: C, imageSize: S } = this.cfg.vision;
     const out = ops.empty(this.llm.backend, "f32", [end - start, this.tokensPerTile, C]);
-    for (let from = start; from < end; from += this.batch.tiles) {
-      const to = Math.min(end, from + this.batch.tiles);
+    for (let from = start, to = start; from < end; from = to) {
+      const most = Math.max(1, Math.min(this.batch.tiles, tiles.maxTogether?.() ?? this.batch.tiles));
+      to = Math.min(end, from + most);
       while (tiles.isReady && !tiles.isReady(from, to)) yield;
       const pixels = Tensor.from(out.backend, "f32", tiles.pixels(from, to), [to - from, 3, S, S]);
       yield* scopeSteps(() => this.#visionBatch(pixels, out.rows(from - start, to - start)));
