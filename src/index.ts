@@ -75,6 +75,7 @@ export type { TokenizerFiles } from "./tokenizer/tokenizer-files.ts";
 // — errors —
 /** Everything that this package throws on purpose: a stable `code` and a message that says what to do. */
 export {
+  BusyError,
   ConfigError,
   DeviceError,
   DTypeError,

@@ -60,6 +60,8 @@ export interface GenerationResult {
   readonly promptText: string;
   /** Rows of the prompt after media are spliced in. */
   readonly promptLength: number;
+  /** Rows of the prompt that an earlier request had computed already: they cost nothing. */
+  readonly cachedTokens: number;
   readonly finishReason: FinishReason;
   readonly media: readonly MediaReport[];
   readonly timings: Timings;

@@ -14,13 +14,14 @@ import { NvilaModel, type NvilaTokens } from "../models/nvila/nvila-model.ts";
 import type { QuantizeOptions } from "../quant/quantize-plan.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { RequestError } from "../util/errors.ts";
+import { type EngineLimitOptions, engineLimits } from "./engine-limits.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import { Nvila } from "./nvila.ts";
 import type { Progress } from "./progress.ts";
 import { type ModelParts, quantizedParts } from "./quantize-at-load.ts";
 
 /** Where a model comes from and what it runs on. */
-export interface LoadOptions {
+export interface LoadOptions extends EngineLimitOptions {
   /** What computes. Default "auto": the native addon where it was built, else the reference backend, with a warning. */
   readonly device?: DeviceName;
   /** Worker threads. Default: what the machine can run at once. */
@@ -80,6 +81,7 @@ export async function openModel(pathOrHubId: string, options: LoadOptions = {}):
     ? quantizedParts(files, config.model, options.quantize, options.threads)
     : { weights: files.weights, config: config.model };
   const model = new NvilaModel(weightsOf(parts, backend), parts.config, tokensOf(tokenizer, config));
+  const contextLength = Number.isFinite(tokenizer.modelMaxLength) ? tokenizer.modelMaxLength : config.contextLength;
   return {
     name,
     files,
@@ -87,7 +89,8 @@ export async function openModel(pathOrHubId: string, options: LoadOptions = {}):
     tokenizer,
     model,
     backend,
-    contextLength: Number.isFinite(tokenizer.modelMaxLength) ? tokenizer.modelMaxLength : config.contextLength,
+    contextLength,
+    limits: engineLimits(options, config.model.llm, contextLength),
     loadMs: performance.now() - startMs,
     framesAsImages: options.framesAsImages ?? false,
     onWarning,

@@ -1,5 +1,7 @@
 /** A loaded model: asks, plans, describes itself. The work is done elsewhere (run-request.ts, prepare-request.ts). */
+import { Engine } from "../engine/engine.ts";
 import { RequestError } from "../util/errors.ts";
+import { answerRequest } from "./answer-request.ts";
 import { describeModel } from "./describe-model.ts";
 import { withEitherSignal } from "./either-signal.ts";
 import { checkGenerateOptions, type GenerateOptions } from "./generate-options.ts";
@@ -9,7 +11,6 @@ import { checkMessages, type PromptInput } from "./messages.ts";
 import type { ModelDescription } from "./model-description.ts";
 import { createPace } from "./pace.ts";
 import { prepareRequest } from "./prepare-request.ts";
-import { runRequest } from "./run-request.ts";
 import { Turns } from "./turns.ts";
 
 /** What a prompt costs, from `model.plan(…)`. */
@@ -26,7 +27,8 @@ export interface PromptPlan {
 }
 
 /**
- * A loaded model, made by `loadModel`. Requests on one model run one after the other; the event loop stays free between their steps.
+ * A loaded model, made by `loadModel`. Requests on one model run together and share what they have in
+ * common: a picture is encoded once, the beginning of a prompt that came before is not read again. The event loop stays free between steps.
  *
  * @example
  * const model = await loadModel("./NVILA-Lite-2B");
@@ -37,14 +39,16 @@ export interface PromptPlan {
 export class Nvila {
   /** Hub id, or the name of the folder it was loaded from. */
   readonly name: string;
-  readonly #turns = new Turns();
+  readonly #turns: Turns;
   readonly #closing = new AbortController();
   #loaded: LoadedModel | null;
+  #engine: Engine | null = null;
 
   /** Use `loadModel`. */
   constructor(loaded: LoadedModel) {
     this.name = loaded.name;
     this.#loaded = loaded;
+    this.#turns = new Turns(loaded.limits.maxConcurrent, loaded.limits.maxQueue);
   }
 
   /** What computes: "cpu" or "reference". */
@@ -68,7 +72,8 @@ export class Nvila {
    * @param input A question, a list of parts (text, `image(…)`, `video(…)`), or a conversation that ends with the user's turn.
    * @param options Length, sampling, stop strings, tiles, signal, progress.
    * @returns A handle that is an async iterator of chunks and a promise of the result. Errors come through both:
-   * RequestError for a wrong prompt, option or file and for a prompt that does not fit; the signal's reason after an abort.
+   * RequestError for a wrong prompt, option or file and for a prompt that does not fit; BusyError (a RequestError) when too many requests
+   * wait; the signal's reason after an abort.
    * @example
    * for await (const { text } of model.generate([video("clip.gif"), "What happens?"], { maxTokens: 64 })) {
    *   process.stdout.write(text);
@@ -81,7 +86,10 @@ export class Nvila {
       const checked = checkGenerateOptions(options);
       const messages = checkMessages(input, options.system);
       return withEitherSignal([aborted, this.#closing.signal], (signal) =>
-        this.#turns.run(() => runRequest(loaded, messages, checked, { emit, signal, askedMs }), signal),
+        this.#turns.run(() => {
+          const engine = (): Engine => this.#engineOf(loaded);
+          return answerRequest(loaded, engine, messages, checked, { emit, signal, askedMs });
+        }, signal),
       );
     };
     return new Generation(run, options.signal);
@@ -122,12 +130,23 @@ export class Nvila {
 
   /** Stops running answers and lets go of the weights. Doing it twice is allowed. */
   close(): void {
-    this.#closing.abort(new RequestError("model", `${this.name} was closed before the answer was complete`));
+    const reason = new RequestError("model", `${this.name} was closed before the answer was complete`);
+    this.#closing.abort(reason);
+    void this.#engine?.close(reason);
     this.#loaded = null;
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Made for the first request: whoever only plans needs no memory for answers. */
+  #engineOf({ model, limits }: LoadedModel): Engine {
+    if (this.#engine) return this.#engine;
+    this.#closing.signal.throwIfAborted();
+    const pace = createPace(new AbortController().signal); // stopping is the engine's own affair
+    this.#engine = new Engine(model, { ...limits, now: () => performance.now(), pace });
+    return this.#engine;
   }
 
   #expectOpen(): LoadedModel {

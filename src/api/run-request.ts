@@ -1,20 +1,22 @@
-/** One answer from question to result: prepare, check that it fits, encode media, splice, generate, decode. */
+/**
+ * One answer from question to result, by itself: prepare, check that it fits, encode media, splice, generate, decode. This is the slow
+ * definition of what the engine gives (answer-request.ts), and shows what is computed on the way.
+ */
 import { generateTokens } from "../engine/generate.ts";
 import { Sampler } from "../engine/sampler.ts";
 import type { NvilaModel, StageTap, TileSource } from "../models/nvila/nvila-model.ts";
 import type { MediaRows, SplicedPrompt } from "../models/nvila/splice.ts";
-import { decodeTimeTokens } from "../preprocess/time-tokens.ts";
 import { release, runSteps, type Steps } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { AnswerText } from "../tokenizer/answer-text.ts";
-import { RequestError } from "../util/errors.ts";
 import type { CheckedGenerateOptions } from "./generate-options.ts";
-import type { FinishReason, GenerationChunk, GenerationResult, MediaReport } from "./generation.ts";
+import type { FinishReason, GenerationChunk, GenerationResult } from "./generation.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import type { CheckedMessage } from "./messages.ts";
 import { createPace } from "./pace.ts";
 import { type PreparedRequest, prepareRequest } from "./prepare-request.ts";
 import type { Progress } from "./progress.ts";
+import { expectRoom, type RequestFacts, resultOf, withoutPixels } from "./request-result.ts";
 
 /** See what is computed on the way; for tests. Tensors must be read at once, their memory is reused. */
 export interface RunTaps {
@@ -42,24 +44,24 @@ export async function runRequest(
   options: CheckedGenerateOptions,
   run: RunOptions,
 ): Promise<GenerationResult> {
-  const { model, tokenizer, backend, contextLength } = loaded;
+  const { model, tokenizer, contextLength } = loaded;
   const { emit, taps = {} } = run;
   const { maxTokens, stop, sampling, onProgress } = options;
   const pace = createPace(run.signal);
   const startMs = performance.now();
-  const { embeds, preparedMs, ...prompt } = await encodePrompt(loaded, messages, options, run, pace);
+  const { embeds, preparedMs, request } = await encodePrompt(loaded, messages, options, run, pace);
   const encodedMs = performance.now();
 
   const answer = new AnswerText(tokenizer.decodeStream({ skipSpecialTokens: true }), stop);
   let finishReason: FinishReason = "stop";
   let firstMs = 0;
   const tokenIds: number[] = [];
-  using cache = model.llm.createCache(Math.min(contextLength, prompt.length + (maxTokens ?? contextLength)));
+  using cache = model.llm.createCache(Math.min(contextLength, request.length + (maxTokens ?? contextLength)));
   try {
     const tokens = generateTokens(model.llm, {
       embeds,
       cache,
-      sampler: new Sampler(sampling, prompt.ids),
+      sampler: new Sampler(sampling, request.prompt.ids),
       stopIds: tokenizer.stopIds,
       maxTokens,
       contextLength,
@@ -87,41 +89,15 @@ export async function runRequest(
   const rest = answer.end();
   if (rest !== "") emit({ text: rest, tokenIds: [] });
   const endMs = performance.now();
-  const decodeMs = endMs - firstMs;
-  return {
-    text: answer.text,
-    timedText: timedText(answer.text, loaded, prompt.videoSeconds),
-    tokenIds,
-    promptTokenIds: prompt.ids,
-    promptText: prompt.text,
-    promptLength: prompt.length,
-    finishReason,
-    media: prompt.media,
-    timings: {
-      loadMs: loaded.loadMs,
-      preprocessMs: preparedMs - startMs,
-      visionMs: encodedMs - preparedMs,
-      prefillMs: firstMs - encodedMs,
-      ttftMs: firstMs - run.askedMs,
-      decodeMs,
-      decodeTokensPerSecond: tokenIds.length > 1 ? ((tokenIds.length - 1) / Math.max(decodeMs, 1e-3)) * 1000 : 0,
-    },
-    memory: { peakRssBytes: process.resourceUsage().maxRSS * 1024 },
-    model: loaded.name,
-    device: backend.name,
-    threads: backend.threads,
-  };
+  const times = { askedMs: run.askedMs, startMs, preparedMs, encodedMs, firstMs, endMs };
+  return resultOf(loaded, { request, text: answer.text, tokenIds, finishReason, cachedTokens: 0, times });
 }
 
 /** The prompt as rows, and what is worth knowing of it. Pictures and tiles are let go of at the end. */
 interface EncodedPrompt {
   /** [length, H]; the caller releases it. */
   readonly embeds: Tensor;
-  readonly ids: readonly number[];
-  readonly text: string;
-  readonly length: number;
-  readonly media: readonly MediaReport[];
-  readonly videoSeconds: number | null;
+  readonly request: RequestFacts;
   /** When the arithmetic began, in `performance.now()` time. */
   readonly preparedMs: number;
 }
@@ -138,33 +114,7 @@ async function encodePrompt(
   expectRoom(request, loaded.contextLength);
   const preparedMs = performance.now();
   const { embeds } = await runSteps(promptRows(loaded.model, request, onProgress, taps), pace);
-  const { prompt, length, media, videoSeconds } = request;
-  return { embeds, ids: prompt.ids, text: prompt.text, length, media, videoSeconds, preparedMs };
-}
-
-/**
- * KEEPS: prompt and answer share the context, so a prompt that fills it is refused.
- *
- * @throws RequestError that names what takes the room.
- */
-function expectRoom({ length, media }: PreparedRequest, contextLength: number): void {
-  if (length < contextLength) return;
-  const mediaTokens = media.reduce((sum, { tokens }) => sum + tokens, 0);
-  const share = media.length === 0 ? "" : `, ${mediaTokens} of them for ${describeMedia(media)}`;
-  const remedy =
-    media.length === 0 ? "a shorter conversation" : "fewer pictures, fewer tiles (maxTiles) or fewer frames";
-  throw new RequestError(
-    "prompt",
-    `expected fewer tokens than the context of ${contextLength}, got a prompt of ${length}${share}. You can give ${remedy}`,
-  );
-}
-
-function describeMedia(media: readonly MediaReport[]): string {
-  const count = (kind: MediaReport["kind"], name: string): string[] => {
-    const number = media.filter((item) => item.kind === kind).length;
-    return number === 0 ? [] : [`${number} ${name}${number === 1 ? "" : "s"}`];
-  };
-  return [...count("image", "picture"), ...count("video", "video")].join(" and ");
+  return { embeds, request: withoutPixels(request), preparedMs };
 }
 
 /** Media to rows, rows into the prompt. One step per layer and batch. */
@@ -195,12 +145,4 @@ function* promptRows(
   const spliced = model.splice(Int32Array.from(prompt.ids), media);
   taps.prompt?.(spliced);
   return spliced;
-}
-
-/** Time tokens as seconds, where there are any and the video has a clock. */
-function timedText(text: string, { config }: LoadedModel, videoSeconds: number | null): string | null {
-  const { timeTokens } = config;
-  if (timeTokens === null || videoSeconds === null) return null;
-  const { count: numTimeTokens, format: timeTokenFormat } = timeTokens;
-  return decodeTimeTokens(text, { duration: videoSeconds, numTimeTokens, timeTokenFormat });
 }

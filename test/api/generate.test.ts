@@ -9,7 +9,7 @@ import { Nvila } from "../../src/api/nvila.ts";
 import { image, video } from "../../src/api/parts.ts";
 import type { Progress } from "../../src/api/progress.ts";
 import type { Storage } from "../../src/backend/backend.ts";
-import { RequestError } from "../../src/util/errors.ts";
+import { BusyError, RequestError } from "../../src/util/errors.ts";
 import { trackMemory } from "../engine/track-memory.ts";
 import { noise, openTiny } from "./tiny-models.ts";
 
@@ -27,7 +27,7 @@ beforeAll(async () => {
 
 /** Everything that does not differ from run to run. */
 function factsOf(result: GenerationResult): object {
-  const { timings: _timings, memory: _memory, ...facts } = result;
+  const { timings: _timings, memory: _memory, cachedTokens: _cached, ...facts } = result;
   return facts;
 }
 
@@ -229,7 +229,8 @@ describe("several requests at once", () => {
     expect(together.map(factsOf)).toEqual(alone.map(factsOf));
   });
 
-  it("wait for each other, and leave the queue when they are stopped", async () => {
+  it("wait for each other where only one may run, and leave the queue when they are stopped", async () => {
+    const model = new Nvila({ ...loaded, limits: { ...loaded.limits, maxConcurrent: 1 } });
     const order: string[] = [];
     const first = model.generate("one", { maxTokens: 30 });
     const second = model.generate("two", { maxTokens: 3 });
@@ -243,6 +244,39 @@ describe("several requests at once", () => {
     ];
     await Promise.all(ends);
     expect(order).toEqual(["second stopped", "first", "third"]);
+  });
+
+  it("do not wait for each other where several may run", async () => {
+    const order: string[] = [];
+    const long = model.generate("one", { maxTokens: 200 }).then(() => order.push("long"));
+    const short = model.generate("two", { maxTokens: 3 }).then(() => order.push("short"));
+    await Promise.all([long, short]);
+    expect(order).toEqual(["short", "long"]);
+  });
+
+  it("are refused when too many wait", async () => {
+    const limits = { ...loaded.limits, maxConcurrent: 1, maxQueue: 1 };
+    using narrow = new Nvila({ ...loaded, limits });
+    const answers = [1, 2].map(() => narrow.generate("one", { maxTokens: 3 }));
+    await expect(narrow.generate("one", { maxTokens: 3 })).rejects.toThrow(BusyError);
+    for (const answer of answers) expect((await answer).tokenIds.length).toBe(3);
+    expect((await narrow.generate("one", { maxTokens: 3 })).tokenIds.length).toBe(3);
+  });
+
+  it("share the beginning of their prompts, and encode a picture once", async () => {
+    using fresh = new Nvila(loaded);
+    const first = await fresh.generate(QUESTION, { maxTokens: 4 });
+    const second = await fresh.generate([image(SMALL), "Where was it taken?"], { maxTokens: 4 });
+    const [, end] = first.media[0].spans.at(-1) ?? [0, 0];
+    expect(end).toBeGreaterThan(32);
+    expect(first.cachedTokens).toBe(0);
+    expect(second.cachedTokens).toBeGreaterThanOrEqual(Math.floor(end / 16) * 16);
+    expect(second.cachedTokens).toBeLessThan(second.promptLength);
+    const [known, anew] = [
+      second,
+      await new Nvila(loaded).generate([image(SMALL), "Where was it taken?"], { maxTokens: 4 }),
+    ];
+    expect(factsOf(known)).toEqual(factsOf(anew));
   });
 
   it("may ask again from within an answer", async () => {

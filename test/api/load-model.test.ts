@@ -79,6 +79,24 @@ describe("loadModel", () => {
     await expect(loadModel(path, { ...quiet, overrides: { max_tiles: "many" } })).rejects.toThrow(ConfigError);
   });
 
+  it("takes limits, and refuses wrong ones", async () => {
+    const path = await tinyCheckpoint("lite");
+    const { limits } = await openModel(path, { maxConcurrent: 2, visionCacheBytes: 0 });
+    expect(limits).toMatchObject({ maxConcurrent: 2, maxQueue: 1000, visionCacheBytes: 0 });
+    expect(limits.kvMemoryBytes).toBeGreaterThan(0);
+    for (const wrong of [
+      { maxConcurrent: 0 },
+      { maxQueue: -1 },
+      { kvMemoryBytes: 0.5 },
+      { visionCacheBytes: Number.NaN },
+    ]) {
+      await expect(openModel(path, wrong)).rejects.toThrow(new RegExp(`expected ${Object.keys(wrong)[0]} to be`));
+    }
+    using small = await loadModel(path, { kvMemoryBytes: 2 ** 16 });
+    await expect(small.generate("x")).rejects.toThrow(/rows of the KV memory.*larger kvMemoryBytes/s);
+    expect((await small.generate("x", { maxTokens: 2 })).tokenIds.length).toBe(2);
+  });
+
   it("refuses devices that are not there, and stops when told to", async () => {
     const path = await tinyCheckpoint("lite");
     await expect(loadModel(path, { device: "tpu" as "cpu" })).rejects.toThrow(DeviceError);

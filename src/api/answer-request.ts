@@ -1,0 +1,59 @@
+/** One answer from question to result, through the engine that the model's requests share. */
+import type { Engine } from "../engine/engine.ts";
+import { AnswerText } from "../tokenizer/answer-text.ts";
+import type { CheckedGenerateOptions } from "./generate-options.ts";
+import type { FinishReason, GenerationResult } from "./generation.ts";
+import type { LoadedModel } from "./loaded-model.ts";
+import { promptItems } from "./media-items.ts";
+import type { CheckedMessage } from "./messages.ts";
+import { createPace } from "./pace.ts";
+import { prepareRequest } from "./prepare-request.ts";
+import { expectRoom, resultOf, withoutPixels } from "./request-result.ts";
+import type { RunOptions } from "./run-request.ts";
+
+/** @throws RequestError, UnsupportedError for media or a prompt that cannot be used; the signal's reason on abort. */
+export async function answerRequest(
+  loaded: LoadedModel,
+  engine: () => Engine,
+  messages: readonly CheckedMessage[],
+  options: CheckedGenerateOptions,
+  { emit, signal, askedMs }: Omit<RunOptions, "taps">,
+): Promise<GenerationResult> {
+  const { tokenizer, contextLength } = loaded;
+  const { maxTiles, maxTokens, stop, sampling, onProgress } = options;
+  const pace = createPace(signal);
+  const startMs = performance.now();
+  const prepared = await prepareRequest(loaded, messages, { maxTiles, signal, pace, onProgress });
+  expectRoom(prepared, contextLength);
+  const prompt = await promptItems(loaded, prepared, pace);
+  const request = withoutPixels(prepared);
+  const preparedMs = performance.now();
+
+  const answer = new AnswerText(tokenizer.decodeStream({ skipSpecialTokens: true }), stop);
+  let finishReason: FinishReason = "stop";
+  const tokenIds: number[] = [];
+  const engineRequest = {
+    prompt,
+    sampling,
+    history: request.prompt.ids,
+    stopIds: tokenizer.stopIds,
+    maxTokens,
+    contextLength,
+  };
+  const report = await engine().run(engineRequest, {
+    signal,
+    onVision: (done, total) => onProgress({ stage: "vision", label: "tiles encoded", done, total }),
+    onPrefill: (done, total) => onProgress({ stage: "prefill", label: "prompt tokens read", done, total }),
+    onToken: (id, end) => {
+      tokenIds.push(id);
+      emit({ text: answer.push(id), tokenIds: [id] });
+      finishReason = answer.isStopped || end === null ? "stop" : end;
+      return answer.isStopped ? "stop" : undefined;
+    },
+  });
+  const rest = answer.end();
+  if (rest !== "") emit({ text: rest, tokenIds: [] });
+  const { encodedMs, firstTokenMs: firstMs, cachedRows: cachedTokens } = report;
+  const times = { askedMs, startMs, preparedMs, encodedMs, firstMs, endMs: performance.now() };
+  return resultOf(loaded, { request, text: answer.text, tokenIds, finishReason, cachedTokens, times });
+}

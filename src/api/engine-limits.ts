@@ -1,0 +1,39 @@
+/** How much a model may do at once: options of `loadModel`, their defaults and their check. */
+import { blocksFor, KvPool, type KvSize } from "../nn/paged-kv.ts";
+import { RequestError } from "../util/errors.ts";
+
+/** Limits of the requests on one model. */
+export interface EngineLimitOptions {
+  /**
+   * Memory for keys and values of all requests, and of finished ones whose beginnings may come again. Committed as it is used. Default:
+   * 1 GiB, at least one whole context, no more than `maxConcurrent` contexts.
+   */
+  readonly kvMemoryBytes?: number;
+  /** Memory for encoded pictures and videos that may be asked about again. Default 256 MiB. */
+  readonly visionCacheBytes?: number;
+  /** Requests that are worked on at once; further ones wait. Default 8. */
+  readonly maxConcurrent?: number;
+  /** Requests that may wait; further ones are refused with a BusyError. Default 1000. */
+  readonly maxQueue?: number;
+}
+
+export type EngineLimits = Required<EngineLimitOptions>;
+
+const DEFAULT_KV_BYTES = 2 ** 30;
+
+/** The options with their defaults. @throws RequestError when one is out of its range. */
+export function engineLimits(options: EngineLimitOptions, kv: KvSize, contextLength: number): EngineLimits {
+  const { visionCacheBytes = 256 * 2 ** 20, maxConcurrent = 8, maxQueue = 1000 } = options;
+  const contextBytes = blocksFor(contextLength) * KvPool.blockBytes(kv);
+  const { kvMemoryBytes = Math.max(contextBytes, Math.min(DEFAULT_KV_BYTES, contextBytes * maxConcurrent)) } = options;
+  expectWhole("kvMemoryBytes", kvMemoryBytes, 1);
+  expectWhole("visionCacheBytes", visionCacheBytes, 0);
+  expectWhole("maxConcurrent", maxConcurrent, 1);
+  expectWhole("maxQueue", maxQueue, 0);
+  return { kvMemoryBytes, visionCacheBytes, maxConcurrent, maxQueue };
+}
+
+function expectWhole(name: string, value: number, least: number): void {
+  if (Number.isSafeInteger(value) && value >= least) return;
+  throw new RequestError("model", `expected ${name} to be a whole number of at least ${least}, got ${String(value)}`);
+}
