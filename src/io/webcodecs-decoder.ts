@@ -83,22 +83,38 @@ export async function openWithWebCodecs(
   const { label, maxPixels, mapFrame = (frame) => frame } = limits;
   const turn = container === "mp4" ? await mp4Rotation(path) : 0;
 
+  /** One run over the file: `stop` is aborted when its time is up or the caller has had enough. */
+  async function withinLimits(run: (stop: AbortSignal) => Promise<void>): Promise<void> {
+    const { signal, timeoutMs } = limits;
+    signal?.throwIfAborted();
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort(signal?.reason);
+    const tooSlow = new RequestError("video", `${label} was not decoded within ${timeoutMs / 1000} s`);
+    const timer = setTimeout(() => stop.abort(tooSlow), timeoutMs);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      await run(stop.signal);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
   /** Hands each video chunk to `visit` until it returns false, and closes the file. */
-  async function readChunks(visit: (chunk: Chunk, demuxer: Demuxer) => Promise<boolean> | boolean): Promise<void> {
-    const deadline = performance.now() + limits.timeoutMs;
+  async function readChunks(
+    stop: AbortSignal,
+    visit: (chunk: Chunk, demuxer: Demuxer) => Promise<boolean> | boolean,
+  ): Promise<void> {
     const Demuxer = container === "mp4" ? codecs.Mp4Demuxer : codecs.MkvDemuxer;
     const demuxer = new Demuxer({ error: () => {} }); // failures also reject below
     try {
       await demuxer.load(path);
       for await (const { videoChunk } of demuxer) {
-        limits.signal?.throwIfAborted();
-        if (performance.now() > deadline) {
-          throw new RequestError("video", `${label} was not decoded within ${limits.timeoutMs / 1000} s`);
-        }
+        stop.throwIfAborted();
         if (videoChunk && !(await visit(videoChunk, demuxer))) break;
       }
     } catch (cause) {
-      limits.signal?.throwIfAborted();
+      stop.throwIfAborted();
       if (cause instanceof RequestError || cause instanceof UnsupportedError) throw cause;
       throw new RequestError("video", `${label} is damaged or cut short: ${messageOf(cause).slice(0, 200)}`, { cause });
     } finally {
@@ -107,7 +123,7 @@ export async function openWithWebCodecs(
   }
 
   /** Decodes in order until `onFrame`, which owns the frame, returns false or the video ends. */
-  async function decodeAll(onFrame: (frame: DecodedFrame) => boolean): Promise<void> {
+  async function decodeAll(stop: AbortSignal, onFrame: (frame: DecodedFrame) => boolean): Promise<void> {
     let isDone = false;
     const decoder = new codecs.VideoDecoder({
       output(frame) {
@@ -118,16 +134,23 @@ export async function openWithWebCodecs(
       error: () => {},
     });
     try {
-      await readChunks(async (chunk, demuxer) => {
+      await readChunks(stop, async (chunk, demuxer) => {
         if (decoder.state === "unconfigured") {
           decoder.configure({ ...checkConfig(demuxer, label, maxPixels), hardwareAcceleration: "prefer-software" });
         }
-        while (decoder.state === "configured" && decoder.decodeQueueSize >= MAX_QUEUE) await pause();
+        while (decoder.state === "configured" && decoder.decodeQueueSize >= MAX_QUEUE) {
+          stop.throwIfAborted();
+          await pause();
+        }
         if (isDone || decoder.state !== "configured") return false;
         decoder.decode(chunk);
         return true;
       });
-      if (!isDone && decoder.state === "configured") await decoder.flush().catch(() => {});
+      if (!isDone && decoder.state === "configured")
+        await unlessStopped(
+          stop,
+          decoder.flush().catch(() => {}),
+        );
     } finally {
       isDone = true;
       if (decoder.state !== "closed") decoder.close();
@@ -137,12 +160,14 @@ export async function openWithWebCodecs(
   let chunks = 0;
   let [firstUs, lastUs] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   let [width, height] = [0, 0];
-  await readChunks(({ timestamp }, demuxer) => {
-    if (chunks++ === 0) ({ codedWidth: width, codedHeight: height } = checkConfig(demuxer, label, maxPixels));
-    firstUs = Math.min(firstUs, timestamp);
-    lastUs = Math.max(lastUs, timestamp);
-    return true;
-  });
+  await withinLimits((stop) =>
+    readChunks(stop, ({ timestamp }, demuxer) => {
+      if (chunks++ === 0) ({ codedWidth: width, codedHeight: height } = checkConfig(demuxer, label, maxPixels));
+      firstUs = Math.min(firstUs, timestamp);
+      lastUs = Math.max(lastUs, timestamp);
+      return true;
+    }),
+  );
   if (chunks === 0) throw new RequestError("video", `expected moving pictures in ${label}, got a file without`);
 
   return {
@@ -153,22 +178,24 @@ export async function openWithWebCodecs(
     async decode(indices) {
       const images: Promise<RgbImage>[] = [];
       let number = 0;
-      await decodeAll((frame) => {
+      const onFrame = (frame: DecodedFrame): boolean => {
         if (number++ === indices[images.length]) {
           const image = toRgb(frame, label, maxPixels).then((whole) => mapFrame(rotateImage(whole, turn)));
           image.catch(() => {}); // reported below, when all are awaited
           images.push(image);
         } else frame.close();
         return images.length < indices.length;
-      });
+      };
+      await withinLimits((stop) => decodeAll(stop, onFrame));
       return Promise.all(images);
     },
     async countFrames() {
       let frames = 0;
-      await decodeAll((frame) => {
+      const onFrame = (frame: DecodedFrame): boolean => {
         frame.close();
         return ++frames > 0;
-      });
+      };
+      await withinLimits((stop) => decodeAll(stop, onFrame));
       return frames;
     },
   };
@@ -225,6 +252,20 @@ function nearestRate(fps: number): number {
   const [whole, television] = [Math.round(fps), (Math.round(fps * 1.001) * 1000) / 1001];
   const nearest = Math.abs(whole - fps) <= Math.abs(television - fps) ? whole : television;
   return Math.abs(nearest - fps) < 4e-4 * fps ? nearest : fps; // the two lie 10e-4 apart
+}
+
+/** @throws the reason of `stop`, which may come before `work` ends. */
+async function unlessStopped(stop: AbortSignal, work: Promise<void>): Promise<void> {
+  let onStop = (): void => {};
+  const stopped = new Promise<never>((_, reject) => {
+    onStop = () => reject(stop.reason);
+    stop.addEventListener("abort", onStop, { once: true });
+  });
+  try {
+    await Promise.race([work, stopped]);
+  } finally {
+    stop.removeEventListener("abort", onStop);
+  }
 }
 
 function pause(): Promise<void> {
