@@ -62,6 +62,10 @@ describeGolden("normalisation tables", (dir) => {
     rows: { options: Record<string, unknown>; fp16_bits: number[][]; fp32_bits: number[][] }[];
   }>(dir, "preprocess/normalize_lut.json");
 
+  it("has all rows", () => {
+    expect(rows.length).toBe(3);
+  });
+
   it.each(rows)("$options", ({ options, fp16_bits, fp32_bits }) => {
     const table = normalizationTable(
       parsePreprocessorConfig({ size: 14, rescale_factor: 0.00392156862745098, ...options }),

@@ -99,6 +99,10 @@ describeGolden("resize and crop calls", (dir) => {
     rows: { size: readonly [number, number]; dynamic_calls: Call[]; dynamic_s2_calls: Call[] }[];
   }>(dir, "preprocess/tile_calls.json");
 
+  it("has all rows", () => {
+    expect(rows.length).toBe(4);
+  });
+
   it.each(rows)("$size", ({ size: [width, height], dynamic_calls, dynamic_s2_calls }) => {
     const image = gradient(width, height);
     const dynamic = dynamicTiles(image, { tileSize: 448, minTiles: 1, maxTiles: 12 });

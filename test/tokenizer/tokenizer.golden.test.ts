@@ -58,6 +58,7 @@ describeGolden("Qwen2.5 tokenizer", (golden) => {
 
   it("splits the strings of pretokenize.json", () => {
     const { rows } = read<{ rows: { text: string; pieces: string[] }[] }>("pretokenize.json");
+    expect(rows).toHaveLength(32);
     const preTokenizer = new PreTokenizer(readTokenizerFiles(qwen25Files()));
     for (const row of rows) {
       const pieces: string[] = [];
@@ -68,6 +69,7 @@ describeGolden("Qwen2.5 tokenizer", (golden) => {
 
   it("renders and encodes the conversations of chat_templates.json", () => {
     const { templates, conversations, rows, tool_rows, media_token_ids } = read<Templates>("chat_templates.json");
+    expect([rows.length, tool_rows.length]).toEqual([120, 3]);
     const byName = Object.fromEntries(
       Object.entries(templates).map(([name, template]) => [name, createTokenizer(qwen25Files(template))]),
     );
