@@ -1,7 +1,7 @@
 /**
  * Video files through the user's ffmpeg. Colours and turning are those of the original's reader, OpenCV 4:
  * KEEPS: YUV becomes RGB by the BT.601 matrix also where the file asks for another, chroma is not smoothed, frames are
- * turned upright by the file's rotation. Compared with OpenCV on H.264, HEVC, VP8, VP9, MPEG-4 and MJPEG: every byte.
+ * turned upright by the file's rotation. Compared byte by byte on clips of eight codecs, see docs/log.md.
  * DIFFERS: frames are numbered by counting; OpenCV computes numbers from times, which goes wrong at variable frame rates.
  */
 import { resolve } from "node:path";
@@ -158,7 +158,9 @@ export async function openWithFfmpeg(
 /** Options that make ffmpeg begin at a segment, keep the file's own times, and not search far behind the last frame. */
 function seekArguments({ start, wanted }: Segment, seconds: readonly number[], startSeconds: number): string[] {
   const MARGIN_SECONDS = 2;
-  const from = start === 0 ? 0 : seconds[start] - startSeconds;
+  const first = wanted[0];
+  // Between the first wanted frame and the one before: ffmpeg goes back to a key frame by itself and drops the rest.
+  const from = start === 0 ? 0 : (seconds[first - 1] + seconds[first]) / 2 - startSeconds;
   const length = seconds[wanted[wanted.length - 1]] - startSeconds - from + MARGIN_SECONDS;
   return ["-copyts", ...(start === 0 ? [] : ["-ss", from.toFixed(6)]), "-t", length.toFixed(6)];
 }

@@ -31,18 +31,19 @@ describe("planSegments", () => {
     return { pts, seconds: pts, keyFrames: pts.flatMap((_, i) => (i % 100 === 0 ? [i] : [])) };
   };
 
-  it("starts one key frame early and joins neighbours", () => {
+  it("starts at the last key frame and joins neighbours", () => {
     const index = everyHundred(10_000);
-    expect(planSegments(index, [0, 5000, 5003, 9999], 10)).toEqual([
+    expect(planSegments(index, [0, 5000, 5003, 5105, 9999], 10)).toEqual([
       { start: 0, wanted: [0] },
-      { start: 4900, wanted: [5000, 5003] },
-      { start: 9800, wanted: [9999] },
+      { start: 5000, wanted: [5000, 5003] },
+      { start: 5100, wanted: [5105] },
+      { start: 9900, wanted: [9999] },
     ]);
   });
 
   it("prefers one pass where that costs less", () => {
     const index = everyHundred(1000);
-    expect(planSegments(index, [0, 300, 600, 999], 300)).toBeNull();
+    expect(planSegments(index, [0, 300, 600, 999], 400)).toBeNull();
     expect(planSegments(index, [50, 99], 10)).toBeNull();
     expect(planSegments(index, [1000], 0)).toBeNull(); // not in the list
   });

@@ -48,8 +48,8 @@ export function planSegments(index: PacketIndex, wanted: readonly number[], star
   for (const frame of wanted) {
     if (frame >= index.pts.length) return null;
     while (index.keyFrames[key + 1] <= frame) key++;
-    // One key frame further back than needed: frames around it may refer to the stretch before.
-    const start = index.keyFrames[Math.max(0, key - 1)];
+    // What is shown from a key frame on refers to nothing before it.
+    const start = index.keyFrames[key];
     const current = segments.at(-1);
     const last = current?.wanted.at(-1) ?? 0;
     if (current && start - last <= startCost) current.wanted.push(frame);
