@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: how fast the cpu backend is, as fractions of what this machine can do in the same seconds.
  * Prints a table and ends in one line of JSON. Names pick suites (`npm run bench -- ops`), default all.
+ * `npm run bench -- engine` measures requests that run together instead, on a tiny random model or on --model FOLDER.
  *
  * --threads N  default: what the machine runs at once    --json   the last line only
  * --only TEXT  rows whose name holds TEXT                --force  also on a busy machine
@@ -10,6 +11,7 @@ import { parseArgs } from "node:util";
 import { CpuBackend } from "../src/backend/cpu/cpu-backend.ts";
 import { loadBinding } from "../src/backend/cpu/load.ts";
 import { messageOf, RequestError } from "../src/util/errors.ts";
+import { measureEngine } from "./engine.ts";
 import { LAYER_ROWS } from "./layer-rows.ts";
 import { Limits } from "./limits.ts";
 import { busyness, describeMachine } from "./machine.ts";
@@ -22,13 +24,13 @@ import { header, lineOf } from "./table.ts";
 const SUITES: Readonly<Record<string, readonly RowGroup[]>> = { ops: OP_ROWS, memory: MEMORY_ROWS, layers: LAYER_ROWS };
 
 try {
-  main();
+  await main();
 } catch (error) {
   console.error(messageOf(error));
   process.exitCode = 1;
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -36,6 +38,7 @@ function main(): void {
       force: { type: "boolean", default: false },
       threads: { type: "string", default: String(availableParallelism()) },
       only: { type: "string", default: "" },
+      model: { type: "string" },
     },
   });
   const threads = Number(values.threads);
@@ -44,8 +47,11 @@ function main(): void {
   }
   const suites = positionals.length > 0 ? positionals : Object.keys(SUITES);
   for (const suite of suites) {
-    if (!(suite in SUITES)) {
-      throw new RequestError("bench", `expected suites out of ${Object.keys(SUITES).join(", ")}, got "${suite}"`);
+    if (!(suite in SUITES || (suite === "engine" && suites.length === 1))) {
+      throw new RequestError(
+        "bench",
+        `expected "engine" alone or suites out of ${Object.keys(SUITES).join(", ")}, got "${suite}"`,
+      );
     }
   }
   const loaded = loadBinding();
@@ -58,6 +64,12 @@ function main(): void {
   const machine = describeMachine();
   expectQuiet(machine.load, busyness(machine), values.force);
 
+  if (suites[0] === "engine") {
+    const engine = await measureEngine(values.model ?? null, threads);
+    if (!values.json) console.log(JSON.stringify(engine, null, 2));
+    console.log(JSON.stringify({ machine, loadAfter: describeMachine().load, threads, engine }));
+    return;
+  }
   const backend = new CpuBackend(loaded.binding, { threads });
   const limits = new Limits(backend);
   const rows: ({ suite: string } & (Measured | Skipped))[] = [];
