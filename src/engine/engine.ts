@@ -7,15 +7,9 @@ import { KV_BLOCK_SIZE, KvPool, PagedBatch } from "../nn/paged-kv.ts";
 import * as ops from "../tensor/ops.ts";
 import type { Steps } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import {
-  type EncodeHooks,
-  type RequestEvents,
-  type RequestReport,
-  type RowSlice,
-  type Runner,
-  Scheduler,
-  type SchedulerOptions,
-} from "./scheduler.ts";
+import type { EncodeHooks, RowSlice, Runner } from "./runner.ts";
+import type { RequestEvents, RequestReport } from "./running.ts";
+import { Scheduler, type SchedulerOptions } from "./scheduler.ts";
 import type { EngineRequest, MediaItem } from "./sequence.ts";
 
 export interface EngineOptions extends SchedulerOptions {

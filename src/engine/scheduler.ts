@@ -6,40 +6,14 @@
  * A request is admitted when there are blocks for its whole prompt. When an answer needs a block and there is none, the youngest request
  * gives its blocks back and is computed anew later. Knows no model: arithmetic comes from a `Runner`.
  */
-import { release, type Steps, scopeSteps } from "../tensor/scope.ts";
+import { release, scopeSteps } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { BusyError, RequestError } from "../util/errors.ts";
 import { BlockManager } from "./block-manager.ts";
-import type { EndReason } from "./generate.ts";
+import type { Runner } from "./runner.ts";
+import { byArrival, type Job, type RequestEvents, type RequestReport, Running, tilesOf } from "./running.ts";
 import { type EngineRequest, type MediaItem, Sequence } from "./sequence.ts";
 import { VisionCache } from "./vision-cache.ts";
-
-/** Rows [start, end) of a sequence, to be read into its blocks. */
-export interface RowSlice {
-  readonly sequence: Sequence;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** The arithmetic. Steps should be short: nobody gets a turn within one. */
-export interface Runner {
-  /** Blocks of the KV pool, and rows of each. */
-  readonly blocks: number;
-  readonly blockSize: number;
-  /** Reads all slices; logits [slices, V] after the last row of each. */
-  forward(slices: readonly RowSlice[], mediaRows: (item: MediaItem) => Float32Array): Steps<Tensor>;
-  /** Rows [n, H] of each item; the items are of one kind. `maxTiles` is asked before each batch. */
-  encode(items: readonly MediaItem[], hooks: EncodeHooks): Steps<Tensor[]>;
-}
-
-export interface EncodeHooks {
-  /** Most tiles to take together now. */
-  readonly maxTiles: () => number;
-  /** Told how many tiles are begun. */
-  readonly onTiles: (begun: number) => void;
-  /** Told when tiles are asked for that are not there yet. */
-  readonly onWait: () => void;
-}
 
 export interface SchedulerOptions {
   /** Requests that are worked on at once. */
@@ -55,70 +29,6 @@ export interface SchedulerOptions {
   readonly now: () => number;
   /** Runs between steps: gives others their turn. */
   readonly pace: () => Promise<void> | void;
-}
-
-/** What a request is told on its way. */
-export interface RequestEvents {
-  readonly signal: AbortSignal;
-  /** Each token as it is chosen. Returning "stop" ends the answer. */
-  readonly onToken: (id: number, end: EndReason | null) => "stop" | undefined;
-  readonly onVision?: (tilesBegun: number, tiles: number) => void;
-  readonly onPrefill?: (rowsDone: number, rows: number) => void;
-}
-
-/** How it went. Times are those of `now`. */
-export interface RequestReport {
-  /** Rows of the prompt that the prefix cache held. */
-  readonly cachedRows: number;
-  readonly admittedMs: number;
-  /** When media were encoded. */
-  readonly encodedMs: number;
-  readonly firstTokenMs: number;
-}
-
-/** Steps of the background lane for one request. */
-interface Job {
-  readonly steps: Steps<unknown>;
-  /** Rows of the chunk; 0 for vision. */
-  readonly rows: number;
-  /** Keys that are being encoded. */
-  readonly keys: readonly string[];
-  /** Takes the result; frees it in any case. */
-  finish(result: unknown): Promise<void>;
-  /** True while tiles are awaited. */
-  isWaiting: boolean;
-}
-
-class Running {
-  readonly sequence: Sequence;
-  readonly events: RequestEvents;
-  readonly resolve: (report: RequestReport) => void;
-  readonly reject: (reason: unknown) => void;
-  readonly tiles: number;
-  job: Job | null = null;
-  isDecoding = false;
-  lastTurn = 0;
-  /** Keys of the vision cache that it holds. */
-  readonly pins = new Set<string>();
-  tilesTold = -1;
-  rowsTold = 0;
-  cachedRows: number | null = null;
-  admittedMs = 0;
-  encodedMs: number | null = null;
-  firstTokenMs = 0;
-
-  constructor(
-    sequence: Sequence,
-    events: RequestEvents,
-    resolve: (report: RequestReport) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    this.sequence = sequence;
-    this.events = events;
-    this.resolve = resolve;
-    this.reject = reject;
-    this.tiles = tilesOf(sequence.segments.flatMap(({ media }) => media ?? []));
-  }
 }
 
 const SLICE_MS = 60;
@@ -525,14 +435,6 @@ export class Scheduler {
     for (const key of item.pins) this.#vision.unpin(key);
     item.pins.clear();
   }
-}
-
-function byArrival(a: Running, b: Running): number {
-  return a.sequence.arrival - b.sequence.arrival;
-}
-
-function tilesOf(media: readonly MediaItem[]): number {
-  return media.reduce((sum, { tiles }) => sum + tiles.count, 0);
 }
 
 async function readAndRelease(tensor: Tensor): Promise<Float32Array> {

@@ -3,7 +3,7 @@
  * that a wrong, missing or shared row shows in the answer. What it does is written down.
  */
 import { ReferenceBackend } from "../../src/backend/reference/reference-backend.ts";
-import type { EncodeHooks, RowSlice, Runner } from "../../src/engine/scheduler.ts";
+import type { EncodeHooks, RowSlice, Runner } from "../../src/engine/runner.ts";
 import type { MediaItem } from "../../src/engine/sequence.ts";
 import type { Steps } from "../../src/tensor/scope.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EndReason } from "../../src/engine/generate.ts";
-import { type RequestReport, Scheduler, type SchedulerOptions } from "../../src/engine/scheduler.ts";
+import type { RequestReport } from "../../src/engine/running.ts";
+import { Scheduler, type SchedulerOptions } from "../../src/engine/scheduler.ts";
 import type { EngineRequest, MediaItem } from "../../src/engine/sequence.ts";
 import { BusyError, RequestError } from "../../src/util/errors.ts";
 import { define, MockRunner, picture } from "./mock-runner.ts";
