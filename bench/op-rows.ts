@@ -1,5 +1,5 @@
 /** Single operations at the shapes of NVILA's parts: SigLIP (1024 patches, width 1152), Qwen2-1.5B. A row is one line here. */
-import type { Backend, Operand } from "../src/backend/backend.ts";
+import type { Backend, Operand, PagedAttentionOptions } from "../src/backend/backend.ts";
 import { BYTES_PER_ELEMENT, type HostArray } from "../src/core/dtype.ts";
 import { elementCount, type Shape } from "../src/core/shape.ts";
 import { randomF32, randomWeights, type WeightDType } from "./random-data.ts";
@@ -20,6 +20,7 @@ export const OP_ROWS: readonly RowGroup[] = [
     attentionRow({ name: "prefill", T: 512, S, H: 12, Hkv: 2, D: 128, causal: true, target: 0.5 }),
   ),
   [decodeAttentionRow({ S: 4096, H: 12, Hkv: 2, D: 128 }), decodeAttentionRow({ S: 4096, H: 28, Hkv: 4, D: 128 })],
+  (["f32", "int8"] as const).map((dtype) => pagedDecodeRow({ sequences: 8, S: 512, H: 12, Hkv: 2, D: 128, dtype })),
 ];
 
 /** out[T, M] = x[T, C] · weight[M, C]ᵀ, bound by arithmetic. */
@@ -86,6 +87,55 @@ function attentionRow(o: AttentionSize & { name: string; causal: boolean; target
       const out = output(backend, [T, H, D]);
       const options = { scale: D ** -0.5, causal, cuSeqlensQ: null, cuSeqlensK: null };
       return () => backend.attention(out, q, k, v, options);
+    },
+  };
+}
+
+/**
+ * One query of each of several sequences, keys and values in blocks of 16 all over a pool; as many layers in turn as the processor's caches
+ * cannot hold.
+ */
+function pagedDecodeRow(o: Omit<AttentionSize, "T"> & { sequences: number; dtype: "f32" | "int8" }): BenchRow {
+  const { sequences, S, H, Hkv, D, dtype } = o;
+  const rows = sequences * S;
+  const bytes = 2 * rows * Hkv * (dtype === "int8" ? D + 4 : 4 * D);
+  const layers = Math.ceil(COLD_BYTES / bytes);
+  const blocks = rows / 16;
+  return {
+    name: `paged attention decode of ${sequences} S ${S} heads ${H}/${Hkv}×${D} ${dtype}, ${layers} in turn`,
+    limit: "read",
+    work: bytes * layers,
+    setup(backend) {
+      const q = operand(backend, randomF32(sequences * H * D), [sequences, H, D]);
+      const out = output(backend, [sequences, H, D]);
+      const shape = [rows, Hkv, D];
+      const numbers = (): Operand => operand(backend, randomF32(rows * Hkv * D), shape);
+      const codes = (): Operand => ({
+        storage: backend.wrap(
+          "i8",
+          Int8Array.from(randomF32(rows * Hkv * D), (x) => 127 * x),
+        ),
+        shape,
+        dtype: "i8",
+      });
+      const scales = (): Operand => operand(backend, new Float32Array(rows * Hkv).fill(1 / 127), [rows, Hkv]);
+      const options: PagedAttentionOptions = {
+        scale: D ** -0.5,
+        blockSize: 16,
+        cuSeqlensQ: Int32Array.from({ length: sequences + 1 }, (_, i) => i),
+        kvLengths: new Int32Array(sequences).fill(S),
+        blockTables: Int32Array.from({ length: blocks }, (_, i) => (i * 37 + 11) % blocks),
+      };
+      if (dtype === "f32") {
+        const pools = Array.from({ length: layers }, () => [numbers(), numbers()]);
+        return () => {
+          for (const [k, v] of pools) backend.pagedAttention(out, q, k, v, options);
+        };
+      }
+      const pools = Array.from({ length: layers }, () => [0, 1].map(() => ({ codes: codes(), scales: scales() })));
+      return () => {
+        for (const [k, v] of pools) backend.pagedAttentionInt8(out, q, k, v, options);
+      };
     },
   };
 }

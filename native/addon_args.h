@@ -84,6 +84,7 @@ class Args {
   X(packInt4)        \
   X(packInt8)        \
   X(pagedAttention)  \
+  X(pagedAttentionInt8) \
   X(patchEmbed)      \
   X(peakFma)         \
   X(pool3d)          \
@@ -93,6 +94,7 @@ class Args {
   X(rmsNorm)         \
   X(rope)            \
   X(scatterRows)     \
+  X(scatterRowsInt8)    \
   X(spaceToChannel)  \
   X(splitTiles)      \
   X(stitchTiles)     \

@@ -33,7 +33,11 @@ void check_sequences(Args& args, const Sequences& s, int64_t count, int64_t widt
   }
 }
 
-// No row outside the target, so that nothing is written elsewhere; none twice, so that the order of writing does not matter.
+void check_heads(Args& args, int64_t H, int64_t Hkv) {
+  if (args.ok() && (Hkv == 0 ? H != 0 : H % Hkv != 0)) args.fail("heads are no multiple of key heads");
+}
+
+// Nothing is written outside the target.
 void check_rows(Args& args, const int32_t* rows, int64_t T, int64_t target_rows) {
   for (int64_t t = 0; args.ok() && t < T; t++) {
     if (rows[t] < 0 || rows[t] >= target_rows) args.fail("row " + std::to_string(rows[t]) + " is not in the target");
@@ -55,10 +59,45 @@ napi_value op_pagedAttention(napi_env env, napi_callback_info info) {
   const Sequences s = {args.i32(5, sequences + 1), args.i32(6, sequences), args.i32(7, elements({sequences, width}))};
   const double scale = args.number(16);
   check_sequences(args, s, sequences, width, block_rows, pool_rows, T);
-  if (args.ok() && (Hkv == 0 ? H != 0 : H % Hkv != 0)) args.fail("heads are no multiple of key heads");
+  check_heads(args, H, Hkv);
   if (!args.ok()) return args.finish();
   return args.finish(context->kernels->paged_attention(context->pool, out, q, k, v, s.offsets_q, s.lengths, s.tables, sequences, width,
                                                        block_rows, H, Hkv, D, scale));
+}
+
+// pagedAttentionInt8(context, out, q, k, kScales, v, vScales, offsetsQ, lengths, tables, sequences, tableWidth, blockRows, poolRows, T, H,
+//                    Hkv, D, scale)
+napi_value op_pagedAttentionInt8(napi_env env, napi_callback_info info) {
+  Args args(env, info, "pagedAttentionInt8", 19);
+  Context* context = args.context(0);
+  const int64_t sequences = args.size(10), width = args.size(11), block_rows = args.positive(12), pool_rows = args.size(13);
+  const int64_t T = args.size(14), H = args.size(15), Hkv = args.size(16), D = args.size(17);
+  float* out = args.f32(1, elements({T, H, D}));
+  const float* q = args.f32(2, elements({T, H, D}));
+  const int8_t* k = args.i8(3, elements({pool_rows, Hkv, D}));
+  const float* k_scales = args.f32(4, elements({pool_rows, Hkv}));
+  const int8_t* v = args.i8(5, elements({pool_rows, Hkv, D}));
+  const float* v_scales = args.f32(6, elements({pool_rows, Hkv}));
+  const Sequences s = {args.i32(7, sequences + 1), args.i32(8, sequences), args.i32(9, elements({sequences, width}))};
+  const double scale = args.number(18);
+  check_sequences(args, s, sequences, width, block_rows, pool_rows, T);
+  check_heads(args, H, Hkv);
+  if (!args.ok()) return args.finish();
+  return args.finish(context->kernels->paged_attention_int8(context->pool, out, q, k, k_scales, v, v_scales, s.offsets_q, s.lengths, s.tables,
+                                                            sequences, width, block_rows, H, Hkv, D, scale));
+}
+
+// scatterRowsInt8(context, codes, scales, rows, source, targetRows, T, Hkv, D)
+napi_value op_scatterRowsInt8(napi_env env, napi_callback_info info) {
+  Args args(env, info, "scatterRowsInt8", 9);
+  Context* context = args.context(0);
+  const int64_t target_rows = args.size(5), T = args.size(6), Hkv = args.size(7), D = args.size(8);
+  int8_t* codes = args.i8(1, elements({target_rows, Hkv, D}));
+  float* scales = args.f32(2, elements({target_rows, Hkv}));
+  const int32_t* rows = args.i32(3, T);
+  const float* source = args.f32(4, elements({T, Hkv, D}));
+  check_rows(args, rows, T, target_rows);
+  return args.finish(args.ok() ? context->kernels->scatter_rows_int8(context->pool, codes, scales, rows, source, T, Hkv, D) : Status::kOk);
 }
 
 // scatterRows(context, target, rows, source, targetRows, T, C)

@@ -69,6 +69,10 @@ NVILA_INLINE F32 load_bf16(const uint16_t* p) {
 NVILA_INLINE F32 load_f16(const uint16_t* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
 }
+// F32::width codes as numbers.
+NVILA_INLINE F32 load_i8(const int8_t* p) {
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+}
 // The first `count` lanes (0 … width); the others are 0 and not read or written.
 NVILA_INLINE __m256i lane_mask(int count) {
   const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -160,6 +164,7 @@ NVILA_INLINE F32 load(const float* p) { return {load_any(p)}; }
 NVILA_INLINE void store(float* p, F32 a) { *p = a.v; }
 NVILA_INLINE F32 load_bf16(const uint16_t* p) { return {bf16_to_f32(load_any(p))}; }
 NVILA_INLINE F32 load_f16(const uint16_t* p) { return {f16_to_f32(load_any(p))}; }
+NVILA_INLINE F32 load_i8(const int8_t* p) { return {static_cast<float>(*p)}; }
 NVILA_INLINE F32 load_first(const float* p, int count) { return {count > 0 ? load_any(p) : 0.0f}; }
 NVILA_INLINE void store_first(float* p, F32 a, int count) {
   if (count > 0) *p = a.v;

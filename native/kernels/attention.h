@@ -22,6 +22,10 @@ struct Segment {
   float scale, scale_rest;  // their sum is scale · log2(e): scores are made for 2^x
   const int32_t* table;     // blocks of a pool in the order of the keys; null: keys lie in a row
   int64_t block_rows;       // of such a block; a multiple of kBlockUnit
+  const int8_t* k_codes;    // not null: keys and values are these codes times the scale of their row and head, k and v are null
+  const int8_t* v_codes;
+  const float* k_scales;    // [rows, Hkv]
+  const float* v_scales;
 
   // The row of k and v that holds a key.
   int64_t place(int64_t key) const { return table ? table[key / block_rows] * block_rows + key % block_rows : key; }

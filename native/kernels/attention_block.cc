@@ -1,6 +1,8 @@
 // The parts of attention around its inner block: queries in, copied keys and values, limits of rows, results out.
 #include "attention_block.h"
 
+#include "int8_heads.h"
+
 namespace nvila {
 namespace NVILA_ISA {
 
@@ -31,11 +33,19 @@ void clear_state(float* state, int64_t D, int lanes) {
   for (int i = 0; i < lanes; i++) state[(D + 1) * lanes + i] = -kInfinity;
 }
 
-void copy_block(float* block, const float* from, const Segment& segment, int64_t head, int64_t first, int64_t rows) {
+void copy_block(float* block, Which which, const Segment& segment, int64_t head, int64_t first, int64_t rows) {
   const int64_t D = segment.D, stride = block_stride(D);
+  const float* from = which == Which::kKeys ? segment.k : segment.v;
+  const int8_t* codes = which == Which::kKeys ? segment.k_codes : segment.v_codes;
+  const float* scales = which == Which::kKeys ? segment.k_scales : segment.v_scales;
   for (int64_t s = 0; s < rows; s++) {
-    const float* source = from + (segment.place(first + s) * segment.Hkv + head) * D;
+    const int64_t place = segment.place(first + s) * segment.Hkv + head;
     float* target = block + s * stride;
+    if (codes) {
+      widen_head(target, codes + place * D, scales[place], D);
+      continue;
+    }
+    const float* source = from + place * D;
     int64_t d = 0;
     for (; d + F32::width <= D; d += F32::width) store(target + d, load(source + d));
     for (; d < D; d++) target[d] = source[d];

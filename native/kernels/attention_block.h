@@ -176,7 +176,8 @@ void pack_queries(float* queries, const Segment& segment, int64_t head, int64_t 
 // A state that has seen no key.
 void clear_state(float* state, int64_t D, int lanes);
 // Copies `rows` rows of one key head of k or v, beginning with key `first`.
-void copy_block(float* block, const float* from, const Segment& segment, int64_t head, int64_t first, int64_t rows);
+enum class Which { kKeys, kValues };
+void copy_block(float* block, Which which, const Segment& segment, int64_t head, int64_t first, int64_t rows);
 // Fills limits[lanes], all and some of a block that begins at key `start` and has `size` keys.
 void set_limits(Block& block, float* limits, const Segment& segment, int64_t first, int64_t rows, int64_t start, int64_t size);
 // Writes sums / total to the rows of out.

@@ -14,6 +14,7 @@
 //   4  scores stored per key, no softmax across lanes       76 %  what 5 computes, too
 #include "attention.h"
 #include "exp2.h"
+#include "int8_heads.h"
 
 namespace nvila {
 namespace NVILA_ISA {
@@ -195,19 +196,49 @@ NVILA_INLINE void in_groups(int64_t rows, F&& f) {
   }
 }
 
-// The block `tasks` of all key heads. `next` is what will be read after it, or null. Keys and values are reached slab by slab, as a
-// slab lies in one piece.
-void attend(const Task* tasks, const float* next) {
+// Keys or values of a segment, slab by slab: a slab lies in one piece.
+struct Slabs {
+  const Segment* segment;
+  const float* numbers;
+  int64_t stride, start;
+
+  // The slab from key `s` of the block on; what follows it may be fetched as `ahead` says.
+  const float* at(int64_t s, int64_t) const { return numbers + segment->place(start + s) * stride; }
+  const float* ahead(int64_t s) const { return at(s, 0); }
+};
+
+// The same of codes, which become numbers of a working buffer. The next slab of codes is short enough to be fetched by the processor.
+struct Int8Slabs {
+  const Segment* segment;
+  const int8_t* codes;
+  const float* scales;
+  float* widened;  // [kSlabKeys][Hkv][D]
+  int64_t start;
+
+  const float* at(int64_t s, int64_t count) const {
+    const int64_t place = segment->place(start + s), heads = segment->Hkv;
+    for (int64_t i = 0; i < count * heads; i++) {
+      const int64_t head = place * heads + i;
+      widen_head(widened + i * segment->D, codes + head * segment->D, scales[head], segment->D);
+    }
+    return widened;
+  }
+  const float* ahead(int64_t) const { return nullptr; }
+};
+
+// The block `tasks` of all key heads. `next` is what will be read after it, or null.
+template <typename From>
+void attend(const Task* tasks, const From& key_slabs, const From& value_slabs, const float* next) {
   const Segment& segment = *tasks[0].segment;
   const int64_t D = segment.D, Hkv = segment.Hkv, rows = tasks[0].rows, stride = tasks[0].stride, keys = tasks[0].seen(rows - 1);
-  const auto slab = [&](const float* from, int64_t s) { return from + segment.place(tasks[0].start + s) * stride; };
+  const auto ahead_of = [&](const float* slab, int64_t head, int64_t row) { return slab && row == 0 ? slab + head * kSlabKeys * D : nullptr; };
   for (int64_t s = 0; s < keys; s += kSlabKeys) {
-    const float* here = slab(segment.k, s);
-    const float* ahead = s + kSlabKeys < keys ? slab(segment.k, s + kSlabKeys) : slab(segment.v, 0);
+    const float* here = key_slabs.at(s, smaller(kSlabKeys, keys - s));
+    const float* ahead = s + kSlabKeys < keys ? key_slabs.ahead(s + kSlabKeys) : value_slabs.ahead(0);
     for (int64_t head = 0; head < Hkv; head++) {
       in_groups(rows, [&](int64_t row, auto group) {
         add_scores<decltype(group)::count>(tasks[head], row, s, smaller(kSlabKeys, keys - s), here + head * D,
-                                           row == 0 ? ahead + head * kSlabKeys * D : nullptr);
+                                           ahead_of(ahead, head, row));
       });
     }
   }
@@ -216,14 +247,14 @@ void attend(const Task* tasks, const float* next) {
     for (int64_t i = 0; i < rows * D; i++) tasks[head].sums[i] = 0.0f;
   }
   for (int64_t s = 0; s < keys; s += kSlabKeys) {
-    const float* here = slab(segment.v, s);
-    const float* ahead = s + kSlabKeys < keys ? slab(segment.v, s + kSlabKeys) : next;
+    const float* here = value_slabs.at(s, smaller(kSlabKeys, keys - s));
+    const float* ahead = s + kSlabKeys < keys ? value_slabs.ahead(s + kSlabKeys) : next;
     for (int64_t head = 0; head < Hkv; head++) {
       const Task& task = tasks[head];
       in_groups(rows, [&](int64_t row, auto group) {
         constexpr int R = decltype(group)::count;
         const int64_t all = larger(0, smaller(kSlabKeys, task.seen(row) - s));
-        if (all > 0) add_values<R>(task, row, s, all, here + head * D, row == 0 && ahead ? ahead + head * kSlabKeys * D : nullptr);
+        if (all > 0) add_values<R>(task, row, s, all, here + head * D, ahead_of(ahead, head, row));
         // Keys that not all of these rows see: the others must not even meet 0 · value, which is NaN when the value is infinite.
         for (int64_t r = row + 1; r < row + R; r++) {
           const int64_t more = smaller(kSlabKeys, task.seen(r) - s) - all;
@@ -341,7 +372,8 @@ Status attention_few(ThreadPool& pool, const Segment* segments, int64_t count) {
     place += part.floats();
   }
   const size_t tasks_bytes = static_cast<size_t>(ceil_div(Hkv * static_cast<int64_t>(sizeof(Task)), 64) * 64);
-  const size_t thread_bytes = tasks_bytes + static_cast<size_t>(Hkv * kKeys * most_lanes) * sizeof(float);
+  const int64_t widened_floats = segments[0].k_codes ? kSlabKeys * Hkv * D : 0;
+  const size_t thread_bytes = tasks_bytes + static_cast<size_t>(Hkv * kKeys * most_lanes + widened_floats) * sizeof(float);
   for (int thread = 0; thread < pool.threads(); thread++) {
     if (!pool.scratch(thread, thread_bytes)) return Status::kOutOfMemory;
   }
@@ -370,14 +402,21 @@ Status attention_few(ThreadPool& pool, const Segment* segments, int64_t count) {
         tasks[head] = {&segment, Hkv * D, start, size, part.rows, part.lanes, part.queries + head * part.query_floats,
                        weights + head * kKeys * most_lanes, sums, sums + part.rows * D};
       }
+      const int64_t stride = Hkv * D;
+      if (segment.k_codes) {
+        float* widened = weights + Hkv * kKeys * most_lanes;
+        attend<Int8Slabs>(tasks, {&segment, segment.k_codes, segment.k_scales, widened, start},
+                          {&segment, segment.v_codes, segment.v_scales, widened, start}, nullptr);
+        continue;
+      }
       // What this thread reads after this block, if the threads keep their order.
       const int64_t next = index + 1 < end ? index + 1 : end + (pool.threads() - 1) * grain;
       const float* ahead = nullptr;
       if (next < blocks) {
         const Part& other = *find_part(parts, count, &Part::first_block, next);
-        ahead = other.segment->k + other.segment->place((next - other.first_block) * other.block_keys) * Hkv * D;
+        ahead = other.segment->k + other.segment->place((next - other.first_block) * other.block_keys) * stride;
       }
-      attend(tasks, ahead);
+      attend<Slabs>(tasks, {&segment, segment.k, stride, start}, {&segment, segment.v, stride, start}, ahead);
     }
   });
   for_rows(4, [&](const Part& part, int64_t head, int64_t row) {

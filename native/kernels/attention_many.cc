@@ -46,8 +46,8 @@ Status attention_many(ThreadPool& pool, const Segment& segment) {
     const int64_t seen = segment.seen(last_row);
     for (int64_t start = 0; start < seen; start += blocks.size) {
       const int64_t size = smaller(blocks.size, seen - start);
-      copy_block(keys, segment.k, segment, head, start, size);
-      copy_block(values, segment.v, segment, head, start, size);
+      copy_block(keys, Which::kKeys, segment, head, start, size);
+      copy_block(values, Which::kValues, segment, head, start, size);
       Block block = {keys, values, stride, D, 0, 0, limits, weights};
       for (int64_t group = first_group; group < last_group; group++) {
         set_limits(block, limits, segment, group * kLanes, rows_of(group), start, size);

@@ -62,6 +62,14 @@ using PagedAttentionFn = Status(ThreadPool& pool, float* out, const float* q, co
 // target[rows[T], C] = source[T, C]; rows are in the target, none twice
 using ScatterRowsFn = Status(ThreadPool& pool, float* target, const int32_t* rows, const float* source, int64_t T, int64_t C);
 
+// The same two with keys and values as codes [rows, Hkv, D] and a scale per row and head [rows, Hkv].
+using PagedAttentionInt8Fn = Status(ThreadPool& pool, float* out, const float* q, const int8_t* k, const float* k_scales, const int8_t* v,
+                                    const float* v_scales, const int32_t* segments_q, const int32_t* lengths, const int32_t* tables,
+                                    int64_t sequences, int64_t table_width, int64_t block_rows, int64_t H, int64_t Hkv, int64_t D,
+                                    double scale);
+using ScatterRowsInt8Fn = Status(ThreadPool& pool, int8_t* codes, float* scales, const int32_t* rows, const float* source, int64_t T,
+                                 int64_t Hkv, int64_t D);
+
 // out[T, C] = (x − mean) / sqrt(variance + eps) · weight[C] + bias[C]
 using LayerNormFn = Status(ThreadPool& pool, float* out, const float* x, Weight weight, Weight bias, double eps, int64_t T, int64_t C);
 
@@ -133,6 +141,7 @@ using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double*
   X(PackInt4, pack_int4)              \
   X(PackInt8, pack_int8)              \
   X(PagedAttention, paged_attention)  \
+  X(PagedAttentionInt8, paged_attention_int8) \
   X(PatchEmbed, patch_embed)          \
   X(PeakFma, peak_fma)                \
   X(Pool3d, pool3d)                   \
@@ -142,6 +151,7 @@ using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double*
   X(RmsNorm, rms_norm)                \
   X(Rope, rope)                       \
   X(ScatterRows, scatter_rows)        \
+  X(ScatterRowsInt8, scatter_rows_int8) \
   X(SpaceToChannel, space_to_channel) \
   X(SplitTiles, split_tiles)          \
   X(StitchTiles, stitch_tiles)        \

@@ -6,10 +6,13 @@
 namespace nvila {
 namespace NVILA_ISA {
 
-Status paged_attention(ThreadPool& pool, float* out, const float* q, const float* k, const float* v, const int32_t* segments_q,
-                       const int32_t* lengths, const int32_t* tables, int64_t sequences, int64_t table_width, int64_t block_rows, int64_t H,
-                       int64_t Hkv, int64_t D, double scale) {
-  if (sequences == 0 || D == 0 || H == 0) return Status::kOk;
+namespace {
+
+// `common` has what all sequences share.
+Status attend_sequences(ThreadPool& pool, const Segment& common, float* out, const float* q, const int32_t* segments_q, const int32_t* lengths,
+                        const int32_t* tables, int64_t sequences, int64_t table_width) {
+  const int64_t width = common.H * common.D;
+  if (sequences == 0 || width == 0) return Status::kOk;
   Segment* list = static_cast<Segment*>(
       pool.shared_scratch(static_cast<size_t>(sequences) * sizeof(Segment), ThreadPool::Shared::kCallerOfLinear));
   if (!list) return Status::kOutOfMemory;
@@ -18,17 +21,38 @@ Status paged_attention(ThreadPool& pool, float* out, const float* q, const float
     const int64_t start = segments_q[i], rows = segments_q[i + 1] - start;
     if (rows == 0) continue;
     Segment& segment = list[count++];
-    segment = segment_of(H, Hkv, D, scale, true);
-    segment.out = out + start * H * D;
-    segment.q = q + start * H * D;
-    segment.k = k;
-    segment.v = v;
+    segment = common;
+    segment.out = out + start * width;
+    segment.q = q + start * width;
     segment.Tq = rows;
     segment.Tk = lengths[i];
     segment.table = tables + i * table_width;
-    segment.block_rows = block_rows;
   }
   return attention_segments(pool, list, count);
+}
+
+}  // namespace
+
+Status paged_attention(ThreadPool& pool, float* out, const float* q, const float* k, const float* v, const int32_t* segments_q,
+                       const int32_t* lengths, const int32_t* tables, int64_t sequences, int64_t table_width, int64_t block_rows, int64_t H,
+                       int64_t Hkv, int64_t D, double scale) {
+  Segment common = segment_of(H, Hkv, D, scale, true);
+  common.k = k;
+  common.v = v;
+  common.block_rows = block_rows;
+  return attend_sequences(pool, common, out, q, segments_q, lengths, tables, sequences, table_width);
+}
+
+Status paged_attention_int8(ThreadPool& pool, float* out, const float* q, const int8_t* k, const float* k_scales, const int8_t* v,
+                            const float* v_scales, const int32_t* segments_q, const int32_t* lengths, const int32_t* tables,
+                            int64_t sequences, int64_t table_width, int64_t block_rows, int64_t H, int64_t Hkv, int64_t D, double scale) {
+  Segment common = segment_of(H, Hkv, D, scale, true);
+  common.k_codes = k;
+  common.k_scales = k_scales;
+  common.v_codes = v;
+  common.v_scales = v_scales;
+  common.block_rows = block_rows;
+  return attend_sequences(pool, common, out, q, segments_q, lengths, tables, sequences, table_width);
 }
 
 }  // namespace NVILA_ISA

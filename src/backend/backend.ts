@@ -67,6 +67,12 @@ export interface PagedAttentionOptions {
   readonly blockTables: Int32Array;
 }
 
+/** Rows as int8 codes [rows, H, D] (i8) with one scale per row and head [rows, H] (f32): a number is code · scale. */
+export interface Int8Rows {
+  readonly codes: Operand;
+  readonly scales: Operand;
+}
+
 export interface Backend {
   /** Name as given to `device`: "reference" or "cpu". */
   readonly name: string;
@@ -117,6 +123,13 @@ export interface Backend {
   pagedAttention(out: Operand, q: Operand, k: Operand, v: Operand, options: PagedAttentionOptions): void;
   /** target[rows[t], …] = source[t, …] (f32); the other rows stay. Rows are checked by the caller: inside, none twice. */
   scatterRows(target: Operand, rows: Operand, source: Operand): void;
+  /** `pagedAttention` over keys and values that were rounded by `scatterRowsInt8`. */
+  pagedAttentionInt8(out: Operand, q: Operand, k: Int8Rows, v: Int8Rows, options: PagedAttentionOptions): void;
+  /**
+   * `scatterRows` of source[T, H, D] rounded to int8: scale = amax / 127 of a row's head, code = number / scale to the nearest, ties to even,
+   * f32 steps. A scale of 0 has codes 0; a number that is not finite makes its head's scale NaN and codes 0.
+   */
+  scatterRowsInt8(target: Int8Rows, rows: Operand, source: Operand): void;
   /** out[T, H, D]: "rotate halves" RoPE: pair (i, i + D/2), angle = positions[T] · theta^(−2i/D). */
   rope(out: Operand, x: Operand, positions: Operand, theta: number): void;
   /** Same shape as x. */

@@ -77,6 +77,12 @@ export function i32(operand: Operand): Int32Array {
   return (operand.storage as HostStorage).array as Int32Array;
 }
 
+/** The i8 array of an operand. */
+export function i8(operand: Operand): Int8Array {
+  assert(operand.dtype === "i8", `i8 operand expected, got ${operand.dtype}`);
+  return (operand.storage as HostStorage).array as Int8Array;
+}
+
 /** The array of an operand, whatever its dtype. */
 export function hostArray(operand: Operand): HostArray {
   return (operand.storage as HostStorage).array;

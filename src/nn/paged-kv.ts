@@ -60,7 +60,7 @@ export class KvPool implements BlockPool {
     this.sizeBytes = this.blocks * blockBytes;
     const shape = [this.blocks * KV_BLOCK_SIZE, size.kvHeads, size.headDim];
     this.layers = allocating(this, this.#owned, () => {
-      const [keys, values] = [allocate(backend, shape, this.#owned), allocate(backend, shape, this.#owned)];
+      const [keys, values] = [0, 1].map(() => allocate(backend, "f32", shape, this.#owned));
       return {
         write: (rows, k, v) => {
           ops.scatterRows(keys, rows, k);
@@ -74,6 +74,51 @@ export class KvPool implements BlockPool {
   /** Memory of one block in all layers. */
   static blockBytes({ layers, kvHeads, headDim }: KvSize): number {
     return 2 * layers * KV_BLOCK_SIZE * kvHeads * headDim * BYTES_PER_ELEMENT.f32;
+  }
+
+  [Symbol.dispose](): void {
+    freeAll(this.#owned);
+  }
+}
+
+/**
+ * Blocks of int8, one scale per position and head: 3.9 times as many positions as f32 in the same memory with heads of 128. Numbers are off
+ * by at most 1/254 of their head's largest.
+ */
+export class Int8KvPool implements BlockPool {
+  readonly size: KvSize;
+  readonly blocks: number;
+  readonly sizeBytes: number;
+  readonly layers: readonly PoolLayer[];
+  readonly #owned: Tensor[] = [];
+
+  /** As `KvPool`. */
+  constructor(backend: Backend, size: KvSize, budgetBytes: number) {
+    const { kvHeads, headDim } = size;
+    const blockBytes = Int8KvPool.blockBytes(size);
+    this.size = size;
+    this.blocks = blocksWithin(budgetBytes, blockBytes);
+    this.sizeBytes = this.blocks * blockBytes;
+    const rows = this.blocks * KV_BLOCK_SIZE;
+    const int8Rows = (): ops.Int8RowTensors => ({
+      codes: allocate(backend, "i8", [rows, kvHeads, headDim], this.#owned),
+      scales: allocate(backend, "f32", [rows, kvHeads], this.#owned),
+    });
+    this.layers = allocating(this, this.#owned, () => {
+      const [keys, values] = [int8Rows(), int8Rows()];
+      return {
+        write: (places, k, v) => {
+          ops.scatterRowsInt8(keys, places, k);
+          ops.scatterRowsInt8(values, places, v);
+        },
+        attend: (q, options) => ops.pagedAttentionInt8(q, keys, values, options),
+      };
+    });
+  }
+
+  /** Memory of one block in all layers. */
+  static blockBytes({ layers, kvHeads, headDim }: KvSize): number {
+    return 2 * layers * KV_BLOCK_SIZE * kvHeads * (headDim * BYTES_PER_ELEMENT.i8 + BYTES_PER_ELEMENT.f32);
   }
 
   [Symbol.dispose](): void {
@@ -175,10 +220,10 @@ function allocating(pool: BlockPool, owned: Tensor[], makeLayer: () => PoolLayer
 }
 
 /** Memory that no scope owns. */
-function allocate(backend: Backend, shape: Shape, owned: Tensor[]): Tensor {
+function allocate(backend: Backend, dtype: "f32" | "i8", shape: Shape, owned: Tensor[]): Tensor {
   const length = shape.reduce((product, size) => product * size, 1);
   if (length >= 2 ** 32) throw new RangeError(`${formatShape(shape)} is too large for an array`);
-  const tensor = new Tensor(backend, backend.alloc("f32", length), shape);
+  const tensor = new Tensor(backend, backend.alloc(dtype, length), shape);
   owned.push(tensor);
   return tensor;
 }

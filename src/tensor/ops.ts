@@ -95,22 +95,31 @@ export function attention(
  */
 export function pagedAttention(q: Tensor, k: Tensor, v: Tensor, options: PagedAttentionOptions): Tensor {
   for (const tensor of [q, k, v]) expectF32("paged_attention", "q, k and v", tensor);
-  const [T, H, D] = q.shape;
-  const [rows, Hkv] = k.shape;
-  if (
-    q.shape.length !== 3 ||
-    !shapesEqual(k.shape, v.shape) ||
-    !shapesEqual(k.shape, [rows, Hkv, D]) ||
-    H % Hkv !== 0
-  ) {
-    throw new ShapeError(
-      "paged_attention",
-      `expected q [T, H, D] and k, v [rows, Hkv, D] with H a multiple of Hkv, got ${[q, k, v].map((t) => formatShape(t.shape)).join(", ")}`,
-    );
-  }
-  expectSequences(options, T, rows);
+  expectPaged(q, k, v, options);
   const out = empty(q.backend, "f32", q.shape);
   q.backend.pagedAttention(out, q, k, v, options);
+  return out;
+}
+
+/** Rows of int8 codes [rows, H, D] with one scale per row and head [rows, H]. */
+export interface Int8RowTensors {
+  readonly codes: Tensor;
+  readonly scales: Tensor;
+}
+
+/** `pagedAttention` over int8 keys and values. */
+export function pagedAttentionInt8(
+  q: Tensor,
+  k: Int8RowTensors,
+  v: Int8RowTensors,
+  options: PagedAttentionOptions,
+): Tensor {
+  expectF32("paged_attention", "q", q);
+  expectInt8Rows("paged_attention", k);
+  expectInt8Rows("paged_attention", v);
+  expectPaged(q, k.codes, v.codes, options);
+  const out = empty(q.backend, "f32", q.shape);
+  q.backend.pagedAttentionInt8(out, q, k, v, options);
   return out;
 }
 
@@ -323,14 +332,17 @@ export function copyInto(target: Tensor, rowStart: number, source: Tensor): void
 export function scatterRows(target: Tensor, rows: Int32Array, source: Tensor): void {
   expectF32("scatter_rows", "target", target);
   expectF32("scatter_rows", "source", source);
-  if (!shapesEqual(source.shape, [rows.length, ...target.shape.slice(1)])) {
-    throw new ShapeError(
-      "scatter_rows",
-      `cannot put ${formatShape(source.shape)} to ${rows.length} rows of ${formatShape(target.shape)}`,
-    );
-  }
-  expectRows("scatter_rows", rows, target.shape[0]);
+  expectScatter(target, rows, source);
   target.backend.scatterRows(target, Tensor.from(target.backend, "i32", rows, [rows.length]), source);
+}
+
+/** `scatterRows` of source[T, H, D], rounded to int8 with one scale per row and head. */
+export function scatterRowsInt8(target: Int8RowTensors, rows: Int32Array, source: Tensor): void {
+  const { codes } = target;
+  expectInt8Rows("scatter_rows", target);
+  expectF32("scatter_rows", "source", source);
+  expectScatter(codes, rows, source);
+  codes.backend.scatterRowsInt8(target, Tensor.from(codes.backend, "i32", rows, [rows.length]), source);
 }
 
 function expectDType(op: string, name: string, tensor: Tensor, dtype: DType): void {
@@ -360,12 +372,48 @@ function expectSameShape(op: string, a: Tensor, b: Tensor): void {
   }
 }
 
-/** Rows inside 0 … count − 1, none twice. */
-function expectRows(op: string, rows: Int32Array, count: number): void {
-  for (const row of rows) {
-    if (!(row >= 0 && row < count)) throw new ShapeError(op, `expected rows in 0..${count - 1}, got ${row}`);
+function expectInt8Rows(op: string, { codes, scales }: Int8RowTensors): void {
+  expectDType(op, "codes", codes, "i8");
+  expectF32(op, "scales", scales);
+  if (codes.shape.length === 3 && shapesEqual(scales.shape, codes.shape.slice(0, 2))) return;
+  throw new ShapeError(
+    op,
+    `expected codes [rows, H, D] and scales [rows, H], got ${formatShape(codes.shape)}, ${formatShape(scales.shape)}`,
+  );
+}
+
+/** Rows of the source's shape, all inside the target, none twice. */
+function expectScatter(target: Tensor, rows: Int32Array, source: Tensor): void {
+  const [count, ...rest] = target.shape;
+  if (!shapesEqual(source.shape, [rows.length, ...rest])) {
+    throw new ShapeError(
+      "scatter_rows",
+      `cannot put ${formatShape(source.shape)} to ${rows.length} rows of ${formatShape(target.shape)}`,
+    );
   }
-  if (new Set(rows).size !== rows.length) throw new ShapeError(op, "expected every row once");
+  for (const row of rows) {
+    if (!(row >= 0 && row < count)) {
+      throw new ShapeError("scatter_rows", `expected rows in 0..${count - 1}, got ${row}`);
+    }
+  }
+  if (new Set(rows).size !== rows.length) throw new ShapeError("scatter_rows", "expected every row once");
+}
+
+function expectPaged(q: Tensor, k: Tensor, v: Tensor, options: PagedAttentionOptions): void {
+  const [T, H, D] = q.shape;
+  const [rows, Hkv] = k.shape;
+  if (
+    q.shape.length !== 3 ||
+    !shapesEqual(k.shape, v.shape) ||
+    !shapesEqual(k.shape, [rows, Hkv, D]) ||
+    H % Hkv !== 0
+  ) {
+    throw new ShapeError(
+      "paged_attention",
+      `expected q [T, H, D] and k, v [rows, Hkv, D] with H a multiple of Hkv, got ${[q, k, v].map((t) => formatShape(t.shape)).join(", ")}`,
+    );
+  }
+  expectSequences(options, T, rows);
 }
 
 function expectSequences(options: PagedAttentionOptions, T: number, rows: number): void {

@@ -6,7 +6,7 @@ import { loadBinding } from "../../src/backend/cpu/load.ts";
 import { ReferenceBackend } from "../../src/backend/reference/reference-backend.ts";
 import { argmax } from "../../src/engine/sampler.ts";
 import type { Qwen2Model } from "../../src/models/qwen2/qwen2-model.ts";
-import { type BlockPool, blocksFor, KvPool, PagedBatch, type PagedRows } from "../../src/nn/paged-kv.ts";
+import { type BlockPool, blocksFor, Int8KvPool, KvPool, PagedBatch, type PagedRows } from "../../src/nn/paged-kv.ts";
 import { release, runSteps } from "../../src/tensor/scope.ts";
 import { TINY_VOCABULARY, tinyQwen2 } from "./tiny-qwen2.ts";
 import { trackMemory } from "./track-memory.ts";
@@ -173,6 +173,22 @@ for (const [name, backend] of BACKENDS) {
       release(embeds);
       for (let step = 0; step < 3; step++) await pass(llm, pool, [s], () => 99, take);
       expectSame(s, await alone(llm, ids, 3), 1e-5);
+    });
+
+    it("decodes from int8 blocks next to the same logits", async () => {
+      using small = new Int8KvPool(device, size, 32 * Int8KvPool.blockBytes(size));
+      expect([small.blocks, small.sizeBytes]).toEqual([32, 32 * 16 * 2 * 2 * 2 * (4 + 4)]);
+      const prompts = [prompt(3, 1), prompt(20, 2), prompt(50, 3)];
+      const take = shuffled(small);
+      const sequences = prompts.map((ids) => running(ids));
+      for (const rows of [7, 30, 99]) await pass(llm, small, sequences, () => rows, take);
+      for (const [i, s] of sequences.entries()) {
+        const { logits } = await alone(llm, prompts[i], 1);
+        const largest = logits[0].reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+        const worst = logits[0].reduce((most, value, j) => Math.max(most, Math.abs(value - s.logits[0][j])), 0);
+        expect(worst).toBeGreaterThan(0);
+        expect(worst).toBeLessThan(0.03 * largest);
+      }
     });
 
     it("refuses rows without blocks, budgets without a block and wrong numbers of positions", () => {

@@ -2,7 +2,7 @@
  * Op cases of keys and values in blocks: batches of decoding sequences and chunks of prompts, lengths around blocks, blocks out of order,
  * blocks that several sequences share, NaN and infinity.
  */
-import type { PagedAttentionOptions } from "../../src/backend/backend.ts";
+import type { Backend, Operand, PagedAttentionOptions } from "../../src/backend/backend.ts";
 import { elementCount, type Shape } from "../../src/core/shape.ts";
 import type { OpCase } from "./cases.ts";
 import type { InputSpec } from "./inputs.ts";
@@ -76,6 +76,36 @@ export function pagedAttention(
   };
 }
 
+/** Codes and scales instead of numbers. */
+export function pagedAttentionInt8(
+  sizes: PagedSizes,
+  more: { special?: InputSpec["special"]; name?: string } = {},
+): OpCase {
+  const { H, Hkv, D, sequences } = sizes;
+  const { options, rows } = pagedLayout(sizes);
+  const T = sequences.reduce((sum, [queries]) => sum + queries, 0);
+  const codes = (): InputSpec => ({
+    dtype: "i8",
+    shape: [rows, Hkv, D],
+    fill: (_, noise) => Math.round(127 * noise()),
+  });
+  const scales = (): InputSpec => ({ dtype: "f32", shape: [rows, Hkv], fill: (_, noise) => (1.5 + noise()) / 127 });
+  return {
+    op: "pagedAttentionInt8",
+    name: `${more.name ?? ""}H=${H} Hkv=${Hkv} D=${D} T/keys=${sequences.map(([t, keys]) => `${t}/${keys}`)}`,
+    out: [T, H, D],
+    inputs: [
+      { dtype: "f32", shape: [T, H, D] },
+      codes(),
+      scales(),
+      codes(),
+      { ...scales(), ...(more.special && { special: more.special }) },
+    ],
+    run: (backend, out, [q, k, kScales, v, vScales]) =>
+      backend.pagedAttentionInt8(out, q, { codes: k, scales: kScales }, { codes: v, scales: vScales }, options),
+  };
+}
+
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
@@ -92,24 +122,128 @@ const attentionCases: readonly OpCase[] = [
   pagedAttention({ H: 6, Hkv: 2, D: 16, sequences: range(20, (i) => [1, 1 + 13 * i]) }),
   pagedAttention({ H: 4, Hkv: 4, D: 9, blockSize: 8, sequences: range(7, (i) => [1, 5 + 9 * i]) }),
   pagedAttention({ H: 4, Hkv: 1, D: 24, blockSize: 40, sequences: range(5, (i) => [1 + i, 60 + 31 * i]) }),
-  pagedAttention({ H: 2, Hkv: 1, D: 8, sequences: [[0, 20], [1, 18], [0, 0], [2, 2], [0, 5]] }), // biome-ignore format: pairs
+  pagedAttention({
+    H: 2,
+    Hkv: 1,
+    D: 8,
+    sequences: [
+      [0, 20],
+      [1, 18],
+      [0, 0],
+      [2, 2],
+      [0, 5],
+    ],
+  }),
   pagedAttention({ H: 2, Hkv: 1, D: 8, sequences: [] }),
   // Decoding beside chunks of prompts, few rows and many, with and without keys before.
-  pagedAttention({ H: 4, Hkv: 2, D: 16, sequences: [[1, 40], [37, 37], [1, 200], [20, 90]] }), // biome-ignore format: pairs
-  pagedAttention({ H: 12, Hkv: 2, D: 128, sequences: [[1, 190], [11, 150], [1, 7], [3, 33]] }), // biome-ignore format: pairs
-  pagedAttention({ H: 3, Hkv: 3, D: 72, sequences: [[130, 260], [1, 129], [25, 25]] }), // biome-ignore format: pairs
+  pagedAttention({
+    H: 4,
+    Hkv: 2,
+    D: 16,
+    sequences: [
+      [1, 40],
+      [37, 37],
+      [1, 200],
+      [20, 90],
+    ],
+  }),
+  pagedAttention({
+    H: 12,
+    Hkv: 2,
+    D: 128,
+    sequences: [
+      [1, 190],
+      [11, 150],
+      [1, 7],
+      [3, 33],
+    ],
+  }),
+  pagedAttention({
+    H: 3,
+    Hkv: 3,
+    D: 72,
+    sequences: [
+      [130, 260],
+      [1, 129],
+      [25, 25],
+    ],
+  }),
   // Blocks in common.
-  pagedAttention({ H: 4, Hkv: 2, D: 16, shared: 3, sequences: [[1, 50], [1, 100], [30, 78], [1, 48], [1, 20]] }), // biome-ignore format: pairs
+  pagedAttention({
+    H: 4,
+    Hkv: 2,
+    D: 16,
+    shared: 3,
+    sequences: [
+      [1, 50],
+      [1, 100],
+      [30, 78],
+      [1, 48],
+      [1, 20],
+    ],
+  }),
   // Scores above 100; values that are not finite reach the queries that see them, in their channel; a key that is NaN.
-  pagedAttention({ H: 2, Hkv: 1, D: 64, sequences: [[1, 60], [20, 30]] }, { name: "large scores, ", size: 12 }), // biome-ignore format: pairs
+  pagedAttention(
+    {
+      H: 2,
+      Hkv: 1,
+      D: 64,
+      sequences: [
+        [1, 60],
+        [20, 30],
+      ],
+    },
+    { name: "large scores, ", size: 12 },
+  ),
   ...[4, 40].map((T) =>
     pagedAttention(
-      { H: 2, Hkv: 1, D: 12, sequences: [[T, 60 + T], [1, 50]] }, // biome-ignore format: pairs
+      {
+        H: 2,
+        Hkv: 1,
+        D: 12,
+        sequences: [
+          [T, 60 + T],
+          [1, 50],
+        ],
+      },
       {
         name: "NaN and infinity in v, ",
         special: (row) => ({ [row(0, 58 + T) * 12 + 5]: NAN, [row(0, 57 + T) * 12 + 11]: INF, [row(1, 3) * 12]: NAN }),
       },
     ),
+  ),
+];
+
+const int8Cases: readonly OpCase[] = [
+  ...[1, 8, 15, 16, 17, 129, 700].map((keys, i) =>
+    pagedAttentionInt8({ H: 4, Hkv: 2, D: [8, 12, 20, 64][i % 4], sequences: [[1, keys]] }),
+  ),
+  pagedAttentionInt8({ H: 6, Hkv: 2, D: 16, sequences: range(20, (i) => [1, 1 + 13 * i]) }),
+  pagedAttentionInt8({
+    H: 12,
+    Hkv: 2,
+    D: 128,
+    sequences: [
+      [1, 190],
+      [40, 150],
+      [0, 3],
+      [3, 33],
+    ],
+  }),
+  pagedAttentionInt8({
+    H: 2,
+    Hkv: 1,
+    D: 9,
+    sequences: [
+      [70, 170],
+      [1, 129],
+      [25, 25],
+    ],
+  }),
+  // The last position of the first sequence: its block is number 2, as the table begins there.
+  pagedAttentionInt8(
+    { H: 2, Hkv: 1, D: 9, sequences: [[3, 9]] },
+    { name: "NaN scale, ", special: { [2 * 16 + 8]: NAN } },
   ),
 ];
 
@@ -138,4 +272,57 @@ const scatterCases: readonly OpCase[] = [
   ),
 ];
 
-export const PAGED_CASES: readonly OpCase[] = [...attentionCases, ...scatterCases];
+/** Two cases, as the operation has two results: codes and scales. */
+function scatterRowsInt8(
+  [count, H, D]: readonly [number, number, number],
+  rows: readonly number[],
+  more: Pick<InputSpec, "fill" | "special"> & { name?: string } = {},
+): OpCase[] {
+  const inputs: InputSpec[] = [
+    { dtype: "i32", shape: [rows.length], fill: (i) => rows[i] },
+    { dtype: "f32", shape: [rows.length, H, D], ...more },
+  ];
+  const name = `${more.name ?? ""}rows ${rows.length > 9 ? rows.length : rows} of ${count}×${H}×${D}`;
+  const beside = (backend: Backend, dtype: "i8" | "f32", shape: Shape): Operand => ({
+    storage: backend.alloc(dtype, elementCount(shape)),
+    shape,
+    dtype,
+  });
+  return [
+    {
+      op: "scatterRowsInt8",
+      name: `codes, ${name}`,
+      out: [count, H, D],
+      outDType: "i8",
+      inputs,
+      run: (backend, codes, [places, source]) =>
+        backend.scatterRowsInt8({ codes, scales: beside(backend, "f32", [count, H]) }, places, source),
+    },
+    {
+      op: "scatterRowsInt8",
+      name: `scales, ${name}`,
+      out: [count, H],
+      inputs,
+      run: (backend, scales, [places, source]) =>
+        backend.scatterRowsInt8({ codes: beside(backend, "i8", [count, H, D]), scales }, places, source),
+    },
+  ];
+}
+
+const scatterInt8Cases: readonly OpCase[] = [
+  ...[1, 7, 8, 9, 16, 72, 128].flatMap((D) => scatterRowsInt8([40, 2, D], [39, 0, 7, 8])),
+  ...scatterRowsInt8([5, 3, 4], []),
+  ...scatterRowsInt8(
+    [700, 2, 64],
+    Array.from({ length: 300 }, (_, i) => (i * 3 + 11) % 700),
+  ),
+  // Halves between codes; zeros; numbers so small that the scale is subnormal or zero; so large that squares are infinite.
+  ...scatterRowsInt8([4, 1, 256], [3, 1], { name: "halves, ", fill: (i) => (i % 256 === 0 ? 127 : (i % 253) - 126.5) }),
+  ...scatterRowsInt8([4, 2, 12], [2, 0], { name: "zeros, ", fill: () => 0 }),
+  ...[1e-36, 1e-42, 1e-44, 1e-45, 1e38].flatMap((size) =>
+    scatterRowsInt8([4, 1, 33], [1, 2], { name: `${size}, `, fill: (_, noise) => size * noise() }),
+  ),
+  ...scatterRowsInt8([6, 3, 10], [4, 1], { name: "NaN and infinity, ", special: { 13: NAN, 59: INF, 0: -INF } }),
+];
+
+export const PAGED_CASES: readonly OpCase[] = [...attentionCases, ...int8Cases, ...scatterCases, ...scatterInt8Cases];

@@ -86,6 +86,40 @@ export interface Binding {
     D: number,
     scale: number,
   ): void;
+  /** The same of codes k, v [poolRows, Hkv, D] with scales [poolRows, Hkv]. */
+  pagedAttentionInt8(
+    context: NativeContext,
+    out: Float32Array,
+    q: Float32Array,
+    k: Int8Array,
+    kScales: Float32Array,
+    v: Int8Array,
+    vScales: Float32Array,
+    offsetsQ: Int32Array,
+    lengths: Int32Array,
+    tables: Int32Array,
+    sequences: number,
+    tableWidth: number,
+    blockRows: number,
+    poolRows: number,
+    T: number,
+    H: number,
+    Hkv: number,
+    D: number,
+    scale: number,
+  ): void;
+  /** Rows rows[T] of codes[targetRows, Hkv, D] and scales[targetRows, Hkv] = source[T, Hkv, D], rounded; no row twice. */
+  scatterRowsInt8(
+    context: NativeContext,
+    codes: Int8Array,
+    scales: Float32Array,
+    rows: Int32Array,
+    source: Float32Array,
+    targetRows: number,
+    T: number,
+    Hkv: number,
+    D: number,
+  ): void;
   /** target[rows[T], C] = source[T, C] of target[targetRows, C]; no row twice. */
   scatterRows(
     context: NativeContext,

@@ -10,12 +10,13 @@ import type {
   Backend,
   GeluKind,
   Int4Activations,
+  Int8Rows,
   Operand,
   PackedWeight,
   PagedAttentionOptions,
   Storage,
 } from "../backend.ts";
-import { f32, HostMemory, i32 } from "../host.ts";
+import { f32, HostMemory, i8, i32 } from "../host.ts";
 import type { Binding, NativeContext } from "./binding.ts";
 import { type CpuPacked, packForCpu } from "./cpu-packed.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
@@ -188,6 +189,40 @@ export class CpuBackend implements Backend {
     const [T] = source.shape;
     const C = elementCount(target.shape.slice(1));
     this.#native.scatterRows(this.#context, f32(target), i32(rows), f32(source), target.shape[0], T, C);
+  }
+
+  pagedAttentionInt8(out: Operand, q: Operand, k: Int8Rows, v: Int8Rows, options: PagedAttentionOptions): void {
+    const [T, H, D] = q.shape;
+    const [rows, Hkv] = k.codes.shape;
+    const { scale, blockSize, cuSeqlensQ, kvLengths, blockTables } = options;
+    const sequences = kvLengths.length;
+    this.#native.pagedAttentionInt8(
+      this.#context,
+      f32(out),
+      f32(q),
+      i8(k.codes),
+      f32(k.scales),
+      i8(v.codes),
+      f32(v.scales),
+      cuSeqlensQ,
+      kvLengths,
+      blockTables,
+      sequences,
+      sequences > 0 ? blockTables.length / sequences : 0,
+      blockSize,
+      rows,
+      T,
+      H,
+      Hkv,
+      D,
+      scale,
+    );
+  }
+
+  scatterRowsInt8(target: Int8Rows, rows: Operand, source: Operand): void {
+    const [T, H, D] = source.shape;
+    const [codes, scales] = [i8(target.codes), f32(target.scales)];
+    this.#native.scatterRowsInt8(this.#context, codes, scales, i32(rows), f32(source), target.codes.shape[0], T, H, D);
   }
 
   rope(out: Operand, x: Operand, positions: Operand, theta: number): void {

@@ -10,6 +10,7 @@ import type {
   Backend,
   GeluKind,
   Int4Activations,
+  Int8Rows,
   Operand,
   PackedWeight,
   PagedAttentionOptions,
@@ -27,12 +28,12 @@ import { layerNorm } from "./layer-norm.ts";
 import { linear } from "./linear.ts";
 import { linearPacked } from "./linear-packed.ts";
 import { pack, packedRows } from "./packed-weight.ts";
-import { pagedAttention } from "./paged-attention.ts";
+import { pagedAttention, pagedAttentionInt8 } from "./paged-attention.ts";
 import { patchEmbed } from "./patch-embed.ts";
 import { pool3d } from "./pool3d.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rope } from "./rope.ts";
-import { scatterRows } from "./scatter-rows.ts";
+import { scatterRows, scatterRowsInt8 } from "./scatter-rows.ts";
 import { spaceToChannel } from "./space-to-channel.ts";
 import { swiglu } from "./swiglu.ts";
 import { splitTiles, stitchTiles } from "./tiles.ts";
@@ -107,6 +108,14 @@ export class ReferenceBackend implements Backend {
 
   scatterRows(target: Operand, rows: Operand, source: Operand): void {
     scatterRows(target, rows, source);
+  }
+
+  pagedAttentionInt8(out: Operand, q: Operand, k: Int8Rows, v: Int8Rows, options: PagedAttentionOptions): void {
+    pagedAttentionInt8(out, q, k, v, options);
+  }
+
+  scatterRowsInt8(target: Int8Rows, rows: Operand, source: Operand): void {
+    scatterRowsInt8(target, rows, source);
   }
 
   rope(out: Operand, x: Operand, positions: Operand, theta: number): void {
