@@ -25,11 +25,24 @@ uint8_t* allocate(size_t bytes) {
   return static_cast<uint8_t*>(memory);
 }
 
+// The engine collects garbage again and again while ArrayBuffers of a model's size appear. Weights stay as long as their model, so
+// they are taken off its account.
+void count_as_heap(napi_env env, int64_t bytes) {
+  int64_t total = 0;
+  napi_adjust_external_memory(env, bytes, &total);
+}
+
 // The packed bytes as an ArrayBuffer that frees them.
 napi_value give(napi_env env, Args& args, uint8_t* packed, int64_t bytes) {
   napi_value buffer = nullptr;
-  const auto release = [](napi_env, void* data, void*) { std::free(data); };
-  if (napi_create_external_arraybuffer(env, packed, static_cast<size_t>(bytes), release, nullptr, &buffer) == napi_ok) return buffer;
+  const auto release = [](napi_env of, void* data, void*) {
+    count_as_heap(of, static_cast<int64_t>(packed_header(static_cast<const uint8_t*>(data)).bytes));
+    std::free(data);
+  };
+  if (napi_create_external_arraybuffer(env, packed, static_cast<size_t>(bytes), release, nullptr, &buffer) == napi_ok) {
+    count_as_heap(env, -bytes);
+    return buffer;
+  }
   std::free(packed);
   args.fail("this runtime cannot make a buffer of " + std::to_string(bytes) + " bytes");
   return args.finish();
@@ -108,13 +121,15 @@ napi_value op_linearInt8(napi_env env, napi_callback_info info) {
   return args.finish(p.context->kernels->linear_int8(p.context->pool, p.out, p.x, p.packed, p.bias, p.T, p.M, reuse));
 }
 
-// linearInt4(context, out, x, packed, bias | null, biasDType, T, M, is16Bit, reuse)
+// linearInt4(context, out, x, packed, bias | null, biasDType, T, M, bytesOfCode, reuse)
 napi_value op_linearInt4(napi_env env, napi_callback_info info) {
   Args args(env, info, "linear_int4", 10);
   const Product p(args, 4);
-  const bool is_16_bit = args.size(8) != 0, reuse = args.size(9) != 0;
+  const int64_t bytes_of_code = args.size(8);
+  const bool reuse = args.size(9) != 0;
+  if (args.ok() && (bytes_of_code < 1 || bytes_of_code > 3)) args.fail("codes of " + std::to_string(bytes_of_code) + " bytes");
   if (!args.ok()) return args.finish();
-  return args.finish(p.context->kernels->linear_int4(p.context->pool, p.out, p.x, p.packed, p.bias, p.T, p.M, is_16_bit, reuse));
+  return args.finish(p.context->kernels->linear_int4(p.context->pool, p.out, p.x, p.packed, p.bias, p.T, p.M, bytes_of_code, reuse));
 }
 
 // embeddingPacked(context, out, ids, packed, T)

@@ -27,10 +27,10 @@ using LinearFn = Status(ThreadPool& pool, float* out, const float* x, Weight wei
 
 // Packed weights (native/packed_layout.h; the caller has checked is_packed). M is at most the packed outputs: the first M of them.
 // reuse: x is what the last call of these two quantised, for the same width, groups and bits; its codes are still there.
-// is_16_bit: activations become 16-bit codes instead of 8-bit ones.
+// Activations in front of int4 weights become codes of 1, 2 or 3 bytes.
 using LinearInt8Fn = Status(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M, bool reuse);
-using LinearInt4Fn = Status(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M, bool is_16_bit,
-                            bool reuse);
+using LinearInt4Fn = Status(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M,
+                            int64_t bytes_of_code, bool reuse);
 
 // out[T, C] = rows ids[T] of a packed table; ids are in 0 … V − 1
 using EmbedPackedFn = Status(ThreadPool& pool, float* out, const int32_t* ids, const uint8_t* packed, int64_t T);

@@ -1,5 +1,5 @@
-// out[T, M] = x[T, C] · weight[M, C]ᵀ + bias[M] for packed int4 weights: rows become int8 codes, one scale for each group (or int16 codes as
-// two rows of bytes), sums within a group are exact, sums of groups are f32 in one fixed order.
+// out[T, M] = x[T, C] · weight[M, C]ᵀ + bias[M] for packed int4 weights: rows become int8 codes, one scale for each group (or codes of two or
+// three bytes, a row for each byte), sums within a group are exact, sums of groups are f32 in one fixed order.
 #include "int4_tile.h"
 #include "linear.h"
 
@@ -10,8 +10,8 @@ namespace {
 
 constexpr int64_t kDirectRows = 8;         // up to here weights are unpacked in registers: they are read once, from memory
 constexpr int64_t kDepth = 1024;           // inputs of a depth block: 16 KiB unpacked stay in L1 while a chunk's rows run past them
-constexpr int64_t kChunkRows = 128;        // of x, at most: their codes of one depth block stay in L2
-constexpr int64_t kMostPanels = 16;        // of a task with many rows: 128 · 16 · 16 sums are 128 KiB
+constexpr int64_t kChunkRows = 120;        // of codes, at most: those of one depth block stay in L2; a multiple of tiles and of 1, 2, 3 bytes
+constexpr int64_t kMostPanels = 16;        // of a task with many rows: 120 · 16 · 16 sums are 120 KiB
 constexpr int64_t kMostRowsOfPart = 4096;  // rows that are quantised at a time
 constexpr int64_t kAheadBytes = 4096;      // of the prefetch for few rows
 
@@ -101,13 +101,12 @@ void run(float* acc, uint8_t* unpacked, const Product& product, int64_t first, i
 
 }  // namespace
 
-Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M, bool is_16_bit,
-                   bool reuse) {
+Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M,
+                   int64_t bytes_of_code, bool reuse) {
   Product product = {packed, packed_header(packed), {}, {}};
   product.sizes = packed_sizes(product.header);
   const int64_t C = product.header.inputs, group = product.header.group;
   if (T == 0 || M == 0) return Status::kOk;
-  const int64_t bytes_of_code = is_16_bit ? 2 : 1;  // rows of codes for each row of x
   const int64_t part = smaller(T, kMostRowsOfPart);
   const int64_t groups = product.sizes.groups;
   void* memory = pool.shared_scratch(int4_rows_bytes(part * bytes_of_code, C, groups), ThreadPool::Shared::kRows);
@@ -116,7 +115,7 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
 
   const int64_t panels = ceil_div(M, kPanel);
   const int64_t rows = part * bytes_of_code;
-  const int64_t chunk = rows <= kChunkRows ? rows : smaller(kChunkRows, up_to_multiple(ceil_div(rows, ceil_div(rows, kChunkRows)), 2 * kInt4Rows));
+  const int64_t chunk = rows <= kChunkRows ? rows : smaller(kChunkRows, up_to_multiple(ceil_div(rows, ceil_div(rows, kChunkRows)), 3 * kInt4Rows));
   const int64_t most_panels = chunk <= kDirectRows ? panels : kMostPanels;
   const int64_t wanted = larger(1, ceil_div(16 * pool.threads(), ceil_div(rows, chunk)));
   const int64_t span = smaller(most_panels, larger(1, ceil_div(panels, wanted)));  // panels of a task
@@ -131,7 +130,7 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
     const int64_t count = smaller(part, T - start);
     if (!reuse || part < T) {
       const auto quantize = [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; t++) quantize_int4_row(product.rows, t, x + (start + t) * C, C, group, is_16_bit);
+        for (int64_t t = begin; t < end; t++) quantize_int4_row(product.rows, t, x + (start + t) * C, C, group, bytes_of_code);
       };
       if (count * C < (1 << 14)) quantize(0, count);
       else pool.parallel_for(count, larger(1, (1 << 13) / C), [&](int64_t begin, int64_t end, int) { quantize(begin, end); });
@@ -156,7 +155,7 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
           float* full = columns == kPanel ? target : edge;
           for (int64_t j = 0; j < kPanel; j += F32::width) {
             F32 sum = load(sums + t * kPanel + j);
-            if (is_16_bit) sum = sum + load(sums + (t + 1) * kPanel + j);
+            for (int64_t byte = 1; byte < bytes_of_code; byte++) sum = sum + load(sums + (t + byte) * kPanel + j);
             store(full + j, sum + load(base + j));
           }
           if (columns < kPanel) std::memcpy(target, edge, static_cast<size_t>(columns) * sizeof(float));

@@ -27,8 +27,8 @@ struct Int8Rows {
   int64_t most;
 };
 
-// Rows for int4 weights: one scale and one sum for each group. With 16-bit codes a row is two: row 2t holds the high bytes with 256 times
-// the scale, row 2t + 1 the low ones (−128 … 127).
+// Rows for int4 weights: one scale and one sum for each group. With codes of n bytes a row of x is n rows here, from the highest byte down
+// to the lowest (−128 … 127); the scale of each is that of the next one times 256.
 struct Int4Rows {
   int8_t* codes;  // [rows][stride], zeros behind C
   int64_t stride;
@@ -78,8 +78,8 @@ NVILA_INLINE Int4Rows int4_rows(void* memory, int64_t count, int64_t C, int64_t 
 // Quantises x[C] into row t.
 void quantize_int8_row(const Int8Rows& rows, int64_t t, const float* x, int64_t C);
 
-// Quantises x[C] in groups of `group` into row t, or with 16 bits into rows 2t and 2t + 1.
-void quantize_int4_row(const Int4Rows& rows, int64_t t, const float* x, int64_t C, int64_t group, bool is_16_bit);
+// Quantises x[C] in groups of `group` into rows bytes · t … bytes · (t + 1) − 1.
+void quantize_int4_row(const Int4Rows& rows, int64_t t, const float* x, int64_t C, int64_t group, int64_t bytes);
 
 }  // namespace NVILA_ISA
 }  // namespace nvila

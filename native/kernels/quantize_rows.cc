@@ -9,7 +9,8 @@ namespace {
 
 constexpr int64_t kChunk = 32;  // elements at a time
 constexpr float kInt8Levels = 127.0f;
-constexpr float kInt16Levels = 32512.0f;  // 127 · 256
+// Of codes of 1, 2 and 3 bytes: 127 · 256^n.
+constexpr float kInt4Levels[3] = {127.0f, 32512.0f, 8323072.0f};
 
 // The scale of n values: amax / levels; 0 for zeros; NaN when one is not finite. Magnitudes are compared as integers, which orders
 // infinities and NaN behind all numbers.
@@ -40,8 +41,11 @@ NVILA_INLINE float scale_of(const float* x, int64_t n, float levels) {
   return bits_to_float(static_cast<uint32_t>(largest)) / levels;
 }
 
-// The nearest integer, ties to even; |x| < 2^22.
-NVILA_INLINE int32_t round_half_even(float x) { return static_cast<int32_t>((x + 12582912.0f) - 12582912.0f); }
+// The nearest integer, ties to even; |x| < 2^31.
+NVILA_INLINE int32_t round_half_even(float x) {
+  constexpr double kMagic = 6755399441055744.0;  // 1.5 · 2^52
+  return static_cast<int32_t>((static_cast<double>(x) + kMagic) - kMagic);
+}
 
 NVILA_INLINE int32_t code_of(float x, float scale, int32_t levels) {
   const int32_t code = round_half_even(x / scale);
@@ -134,41 +138,38 @@ void quantize_int8_row(const Int8Rows& rows, int64_t t, const float* x, int64_t 
   rows.counts[t] = static_cast<int32_t>(count);
 }
 
-void quantize_int4_row(const Int4Rows& rows, int64_t t, const float* x, int64_t C, int64_t group, bool is_16_bit) {
-  const int64_t row = is_16_bit ? 2 * t : t;
-  int8_t* high = rows.codes + row * rows.stride;
-  int8_t* low = high + rows.stride;
-  float* scales = rows.scales + row * rows.groups;
-  int32_t* sums = rows.sums + row * rows.groups;
+void quantize_int4_row(const Int4Rows& rows, int64_t t, const float* x, int64_t C, int64_t group, int64_t bytes) {
+  const int64_t first = bytes * t, last = first + bytes - 1;
+  const float levels = kInt4Levels[bytes - 1];
   for (int64_t g = 0; g < rows.groups; g++) {
     const int64_t c = g * group;
-    const float scale = c < C ? scale_of(x + c, group, is_16_bit ? kInt16Levels : kInt8Levels) : 0.0f;
-    scales[g] = is_16_bit ? 256.0f * scale : scale;
-    sums[g] = 0;
-    if (is_16_bit) {
-      scales[rows.groups + g] = scale;
-      sums[rows.groups + g] = 0;
+    const float scale = c < C ? scale_of(x + c, group, levels) : 0.0f;
+    float of_byte = scale;
+    for (int64_t row = last; row >= first; row--) {
+      rows.scales[row * rows.groups + g] = of_byte;
+      rows.sums[row * rows.groups + g] = 0;
+      of_byte *= 256.0f;
     }
     if (!(scale > 0)) {
-      zero(high + c, group);
-      if (is_16_bit) zero(low + c, group);
+      for (int64_t row = first; row <= last; row++) zero(rows.codes + row * rows.stride + c, group);
       continue;
     }
-    if (!is_16_bit) {
+    if (bytes == 1) {
       for (int64_t i = 0; i < group; i += kChunk) {
         int32_t part;
-        codes_of_chunk(high + c + i, x + c + i, scale, &part);
-        sums[g] += part;
+        codes_of_chunk(rows.codes + first * rows.stride + c + i, x + c + i, scale, &part);
+        rows.sums[first * rows.groups + g] += part;
       }
       continue;
     }
     for (int64_t i = c; i < c + group; i++) {
-      const int32_t code = code_of(x[i], scale, 32512);
-      const int32_t upper = (code + 128) >> 8;
-      high[i] = static_cast<int8_t>(upper);
-      low[i] = static_cast<int8_t>(code - 256 * upper);
-      sums[g] += high[i];
-      sums[rows.groups + g] += low[i];
+      int32_t code = code_of(x[i], scale, static_cast<int32_t>(levels));
+      for (int64_t row = last; row >= first; row--) {
+        const int32_t byte = ((code + 128) & 255) - 128;
+        rows.codes[row * rows.stride + i] = static_cast<int8_t>(byte);
+        rows.sums[row * rows.groups + g] += byte;
+        code = (code - byte) >> 8;
+      }
     }
   }
 }

@@ -34,42 +34,47 @@ function product(backend: Backend, x: Tensor, weight: QuantizedWeight): Promise<
 
 const { binding } = loadBinding();
 
-describe.skipIf(!binding)("int16 activations in front of int4 weights (skipped without the native addon)", () => {
-  const reference = new ReferenceBackend({ int4Activations: "int16" });
-  for (const isa of INSTRUCTION_SETS) {
-    it.skipIf(typeof cpuBackends(isa) === "string")(
-      `${isa} equals the definition, with every number of threads`,
-      async () => {
-        for (const T of [1, 2, 3, 4, 5, 9, 40, 70]) {
-          for (const group of [32, 64, 128]) {
-            const weight = int4Weight([21, 384], group);
-            const expected = await product(reference, rows(reference, T, 384, T), weight);
-            const [one, two] = await Promise.all(
-              [1, 2].map((threads) => {
-                const backend = new CpuBackend(binding!, { threads, isa, int4Activations: "int16" });
-                return product(backend, rows(backend, T, 384, T), weight);
-              }),
-            );
-            expect(compare(one, expected, expected, BOUNDS.packed)).toBe(null);
-            expect(two).toEqual(one);
-          }
-        }
-      },
-    );
-  }
+const LONG = ["int16", "int24"] as const;
 
-  it("is as good as f32", async () => {
-    const weight = int4Weight([64, 1024], 128);
-    const x = rows(reference, 8, 1024);
-    const exact = await ops.linear(x, Tensor.from(reference, "f32", dequantize(weight), [64, 1024]), null).readF32();
-    const error16 = relativeError(await product(reference, x, weight), exact);
-    const int8 = new ReferenceBackend();
-    const error8 = relativeError(await product(int8, rows(int8, 8, 1024), weight), exact);
-    expect(error16).toBeLessThan(3e-5);
-    expect(error8).toBeGreaterThan(1e-3);
-    expect(error8).toBeLessThan(1e-2);
-  });
-});
+describe.skipIf(!binding).each(LONG)(
+  "%s activations in front of int4 weights (skipped without the native addon)",
+  (int4Activations) => {
+    const reference = new ReferenceBackend({ int4Activations });
+    for (const isa of INSTRUCTION_SETS) {
+      it.skipIf(typeof cpuBackends(isa) === "string")(
+        `${isa} equals the definition, with every number of threads`,
+        async () => {
+          for (const T of [1, 2, 3, 4, 5, 9, 40, 70]) {
+            for (const group of [32, 64, 128]) {
+              const weight = int4Weight([21, 384], group);
+              const expected = await product(reference, rows(reference, T, 384, T), weight);
+              const [one, two] = await Promise.all(
+                [1, 2].map((threads) => {
+                  const backend = new CpuBackend(binding!, { threads, isa, int4Activations });
+                  return product(backend, rows(backend, T, 384, T), weight);
+                }),
+              );
+              expect(compare(one, expected, expected, BOUNDS.packed)).toBe(null);
+              expect(two).toEqual(one);
+            }
+          }
+        },
+      );
+    }
+
+    it("is far better than int8", async () => {
+      const weight = int4Weight([64, 1024], 128);
+      const x = rows(reference, 8, 1024);
+      const exact = await ops.linear(x, Tensor.from(reference, "f32", dequantize(weight), [64, 1024]), null).readF32();
+      const error = relativeError(await product(reference, x, weight), exact);
+      expect(error).toBeLessThan(int4Activations === "int16" ? 3e-5 : 3e-7);
+      const int8 = new ReferenceBackend();
+      const error8 = relativeError(await product(int8, rows(int8, 8, 1024), weight), exact);
+      expect(error8).toBeGreaterThan(1e-3);
+      expect(error8).toBeLessThan(1e-2);
+    });
+  },
+);
 
 describe.skipIf(!binding)("codes that are used again (skipped without the native addon)", () => {
   const backend = new CpuBackend(binding!, { threads: 2 });

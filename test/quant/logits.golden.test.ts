@@ -149,6 +149,7 @@ describeGolden("logits of quantised models", (dir) => {
     });
 
     it.each([
+      ["int24", 1e-4],
       ["int16", 2e-4],
       ["int8", 0.04],
     ] as const)("packed, with %s activations", async (int4Activations, bound) => {

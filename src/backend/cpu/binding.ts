@@ -321,7 +321,7 @@ export interface Binding {
     M: number,
     reuse: 0 | 1,
   ): void;
-  /** The same for int4 weights; `is16Bit` 1: activations become 16-bit codes. */
+  /** The same for int4 weights; activations become codes of `bytesOfCode` bytes. */
   linearInt4(
     context: NativeContext,
     out: Float32Array,
@@ -331,7 +331,7 @@ export interface Binding {
     biasDType: DTypeCode,
     T: number,
     M: number,
-    is16Bit: 0 | 1,
+    bytesOfCode: 1 | 2 | 3,
     reuse: 0 | 1,
   ): void;
   /** out[T, C]: rows ids[T] of a packed table. */

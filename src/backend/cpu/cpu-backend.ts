@@ -30,6 +30,8 @@ export interface CpuOptions {
   readonly int4Activations?: Int4Activations;
 }
 
+const BYTES_OF_CODE: Readonly<Record<Int4Activations, 1 | 2 | 3>> = { int8: 1, int16: 2, int24: 3 };
+
 export class CpuBackend implements Backend {
   readonly name = "cpu";
   readonly description: string;
@@ -41,7 +43,7 @@ export class CpuBackend implements Backend {
   readonly #context: NativeContext;
   /**
    * What the last product with a packed weight quantised: the next one need not do it again for the same storage (q, k and v read one norm,
-   * gate and up another). Storages are written once, when an operation fills them, but for `copy`.
+   * gate and up another). Storages are written once, when an operation fills them, but for `copy` and `scatterRows`.
    */
   #quantised: { readonly storage: Storage; readonly group: number } | null = null;
 
@@ -112,8 +114,8 @@ export class CpuBackend implements Backend {
     if (format === "int8") {
       this.#native.linearInt8(this.#context, f32(out), f32(x), bytes, b, biasCode, T, M, reuse);
     } else {
-      const is16Bit = this.int4Activations === "int16" ? 1 : 0;
-      this.#native.linearInt4(this.#context, f32(out), f32(x), bytes, b, biasCode, T, M, is16Bit, reuse);
+      const bytesOfCode = BYTES_OF_CODE[this.int4Activations];
+      this.#native.linearInt4(this.#context, f32(out), f32(x), bytes, b, biasCode, T, M, bytesOfCode, reuse);
     }
     // Nothing was quantised where nothing was multiplied.
     if (T > 0 && M > 0) this.#quantised = { storage: x.storage, group };
@@ -186,6 +188,7 @@ export class CpuBackend implements Backend {
   }
 
   scatterRows(target: Operand, rows: Operand, source: Operand): void {
+    this.#quantised = null;
     const [T] = source.shape;
     const C = elementCount(target.shape.slice(1));
     this.#native.scatterRows(this.#context, f32(target), i32(rows), f32(source), target.shape[0], T, C);

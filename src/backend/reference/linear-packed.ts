@@ -4,14 +4,14 @@
  *   int8: out[t, m] = (Σ_c xq[t, c] · q[m, c]) · sw[m] · sx[t] + bias[m], one activation scale per row
  *   int4: out[t, m] = Σ_g (Σ_{c in g} xq[t, c] · (q[m, c] − z[m, g])) · sw[m, g] · sx[t, g] + bias[m], one per row and kernel group
  * Sources: VILA's W8A8OF16LinearDynamicInputScale (llm-awq `awq/quantize/w8a8_linear.py`, d6e797a) for int8; for int4 the original
- * multiplies in f16 (W4A16), and int16 codes come near that; int8 codes are what processors multiply fast.
+ * multiplies in f16 (W4A16), which int16 codes come near to; int8 codes are what processors multiply fast.
  */
 import type { Int4Weight, Int8Weight } from "../../core/quantized-weight.ts";
 import type { Int4Activations, Operand, PackedWeight } from "../backend.ts";
 import { f32 } from "../host.ts";
 import { kernelGroupSize } from "../packable.ts";
 import { canonical } from "./packed-weight.ts";
-import { INT8_LEVELS, INT16_LEVELS, quantizeRows } from "./quantize-rows.ts";
+import { LEVELS, quantizeRows } from "./quantize-rows.ts";
 import { widen } from "./widen.ts";
 
 /** out[…, M] from x[…, C], weight[M, C], bias[M]. */
@@ -30,7 +30,7 @@ export function linearPacked(
   const sums =
     weight.format === "int8"
       ? int8Products(f32(x), T, weight)
-      : int4Products(f32(x), T, weight, int4Activations === "int16" ? INT16_LEVELS : INT8_LEVELS);
+      : int4Products(f32(x), T, weight, LEVELS[int4Activations]);
   for (let t = 0; t < T; t++) {
     for (let m = 0; m < M; m++) y[t * M + m] = b ? sums(t, m) + b[m] : sums(t, m);
   }
@@ -39,7 +39,7 @@ export function linearPacked(
 type Product = (t: number, m: number) => number;
 
 function int8Products(x: Float32Array, T: number, { shape: [, C], codes: q, scales: sw }: Int8Weight): Product {
-  const { codes, scales } = quantizeRows(x, [T, C], C, INT8_LEVELS);
+  const { codes, scales } = quantizeRows(x, [T, C], C, LEVELS.int8);
   return (t, m) => {
     let sum = 0;
     for (let c = 0; c < C; c++) sum += codes[t * C + c] * q[m * C + c];

@@ -3,11 +3,10 @@
  * every operation rounded to f32. A group whose scale is 0 has codes 0; one with a value that is not finite has scale NaN and codes 0,
  * so that its results are NaN. Source for whole rows of int8: smoothquant `fake_quant.py quantize_activation_per_token_absmax`.
  */
+import type { Int4Activations } from "../backend.ts";
 
-/** Codes −127 … 127. */
-export const INT8_LEVELS = 127;
-/** Codes −32512 … 32512 = 127 · 256: the high and the low byte (−128 … 127) of each are int8 numbers. */
-export const INT16_LEVELS = 32512;
+/** Largest code of each kind: 127 · 256^n, so that a code is its highest byte (−127 … 127) and n lower ones (−128 … 127). */
+export const LEVELS: Readonly<Record<Int4Activations, number>> = { int8: 127, int16: 127 * 256, int24: 127 * 65536 };
 
 /** Adding and taking away 1.5 · 2^52 rounds a double to an integer, ties to even. */
 const ROUND_MAGIC = 6755399441055744;
@@ -15,7 +14,7 @@ const { fround } = Math;
 
 export interface RowCodes {
   /** [T, C] */
-  readonly codes: Int16Array;
+  readonly codes: Int32Array;
   /** [T, C / group] */
   readonly scales: Float32Array;
 }
@@ -27,7 +26,7 @@ export function quantizeRows(
   group: number,
   levels: number,
 ): RowCodes {
-  const codes = new Int16Array(T * C);
+  const codes = new Int32Array(T * C);
   const scales = new Float32Array(C === 0 ? 0 : (T * C) / group);
   for (let g = 0; g < scales.length; g++) {
     const [start, end] = [g * group, (g + 1) * group];

@@ -1,7 +1,7 @@
 /** Rows written to the places that a list names, as they are or rounded to int8; all other rows stay. */
 import type { Int8Rows, Operand } from "../backend.ts";
 import { f32, i8, i32 } from "../host.ts";
-import { INT8_LEVELS, quantizeRows } from "./quantize-rows.ts";
+import { LEVELS, quantizeRows } from "./quantize-rows.ts";
 
 /** target[rows[t], …] = source[t, …]. */
 export function scatterRows(target: Operand, rows: Operand, source: Operand): void {
@@ -15,7 +15,7 @@ export function scatterRows(target: Operand, rows: Operand, source: Operand): vo
 /** The same of source[T, H, D], each row's head with a scale of its own. */
 export function scatterRowsInt8(target: Int8Rows, rows: Operand, source: Operand): void {
   const [T, H, D] = source.shape;
-  const { codes, scales } = quantizeRows(f32(source), [T * H, D], D, INT8_LEVELS);
+  const { codes, scales } = quantizeRows(f32(source), [T * H, D], D, LEVELS.int8);
   const [toCodes, toScales] = [i8(target.codes), f32(target.scales)];
   for (const [t, row] of i32(rows).entries()) {
     for (let c = 0; c < H * D; c++) toCodes[row * H * D + c] = codes[t * H * D + c];
