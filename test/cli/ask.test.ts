@@ -9,6 +9,7 @@ import { makeWorkspace, type Workspace } from "./workspace.ts";
 let space: Workspace;
 beforeAll(async () => {
   space = await makeWorkspace();
+  return space.remove;
 });
 
 interface AskJson {

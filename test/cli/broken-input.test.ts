@@ -12,6 +12,7 @@ import { changeJson, changeSafetensorsHeader, makeWorkspace, type Workspace } fr
 let space: Workspace;
 beforeAll(async () => {
   space = await makeWorkspace();
+  return space.remove;
 });
 
 /** Asks and expects a refusal whose message matches; the folder must hold the same names afterwards. */

@@ -3,7 +3,6 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
-import { afterAll } from "vitest";
 import { nvila } from "./run-cli.ts";
 
 export interface Workspace {
@@ -22,12 +21,12 @@ export interface Workspace {
   copy(name: string): string;
   /** Names in the folder, for "nothing was written". */
   names(): string[];
+  remove(): void;
 }
 
-/** Call inside `beforeAll`; the folder goes away after the file's last test. */
+/** Call inside `beforeAll`, and hand `remove` to vitest as what that hook returns. */
 export async function makeWorkspace(): Promise<Workspace> {
   const dir = mkdtempSync(join(tmpdir(), "nvila-cli-"));
-  afterAll(() => rmSync(dir, { recursive: true, force: true }));
   const path = (name: string): string => join(dir, name);
   const model = path("model");
   const made = await nvila(["random", "nvila-tiny-random-lite", model]);
@@ -50,6 +49,7 @@ export async function makeWorkspace(): Promise<Workspace> {
       return path(name);
     },
     names: () => (readdirSync(dir, { recursive: true }) as string[]).sort(),
+    remove: () => rmSync(dir, { recursive: true, force: true }),
   };
   await workspace.paint("picture.png", 120, 90);
   return workspace;
