@@ -9,6 +9,7 @@ import type { HubOptions } from "../hub/hub-settings.ts";
 import { pullModel } from "../hub/pull-model.ts";
 import { parseHubId } from "../hub/repo-id.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
+import { withPackedCopy } from "../io/packed-copy.ts";
 import { type NvilaConfig, parseNvilaConfig } from "../models/nvila/config.ts";
 import { NvilaModel, type NvilaTokens } from "../models/nvila/nvila-model.ts";
 import type { QuantizeOptions } from "../quant/quantize-plan.ts";
@@ -79,7 +80,7 @@ export async function openModel(pathOrHubId: string, options: LoadOptions = {}):
   signal?.throwIfAborted();
   const parts = options.quantize
     ? quantizedParts(files, config.model, options.quantize, options.threads)
-    : { weights: files.weights, config: config.model };
+    : { weights: withPackedCopy(files, backend, onWarning), config: config.model };
   const model = new NvilaModel(weightsOf(parts, backend), parts.config, tokensOf(tokenizer, config));
   const contextLength = Number.isFinite(tokenizer.modelMaxLength) ? tokenizer.modelMaxLength : config.contextLength;
   return {

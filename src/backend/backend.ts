@@ -24,6 +24,20 @@ export interface Operand {
   readonly dtype: DType;
 }
 
+/** How a backend's packed weights become bytes and come back. */
+export interface PackedFiles {
+  /** Name and version of the layout of the bytes. */
+  readonly layout: string;
+  /** The bytes of a packed weight, sharing its memory. */
+  bytes(weight: PackedWeight): Uint8Array;
+  /**
+   * Takes such bytes without a copy; they may lie in a mapped file.
+   * @param label For messages: where they come from.
+   * @throws WeightsError when they are no packed weight of this layout, or not all of one.
+   */
+  adopt(bytes: Uint8Array, label: string): PackedWeight;
+}
+
 /**
  * A quantised matrix [M, C] in the form that one backend's kernels read. Opaque to everyone but that backend; its memory lives as long
  * as it is referenced.
@@ -100,6 +114,8 @@ export interface Backend {
    * @throws UnsupportedError for other groups.
    */
   pack(weight: QuantizedWeight): PackedWeight;
+  /** Keeping packed weights in files. Absent where that has no use. */
+  readonly packedFiles?: PackedFiles;
   /** The first `rows` rows of a packed weight, sharing its memory. */
   packedRows(weight: PackedWeight, rows: number): PackedWeight;
   /**

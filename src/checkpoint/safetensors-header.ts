@@ -5,6 +5,7 @@
  */
 import { BYTES_PER_ELEMENT, type DType } from "../core/dtype.ts";
 import type { Shape } from "../core/shape.ts";
+import { assert } from "../util/assert.ts";
 import { messageOf, WeightsError } from "../util/errors.ts";
 import { countJsonKeys } from "../util/json-depth.ts";
 
@@ -214,10 +215,13 @@ export interface TensorToWrite {
 /**
  * Length field and JSON for tensors one behind the other in this order, padded with spaces so that the first one lies at a multiple of 8.
  * `starts` are their places in the file.
+ *
+ * @param totalBytes Bytes that the header takes in all, a multiple of 8 that is large enough. Default: as few as it needs.
  */
 export function formatSafetensorsHeader(
   tensors: ReadonlyMap<string, TensorToWrite>,
   metadata: Readonly<Record<string, string>>,
+  totalBytes?: number,
 ): { readonly bytes: Uint8Array; readonly starts: ReadonlyMap<string, number> } {
   const entries: [string, unknown][] = [[METADATA, metadata]];
   const offsets = new Map<string, number>();
@@ -228,7 +232,8 @@ export function formatSafetensorsHeader(
     at += byteLength;
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
-  const length = Math.ceil(json.length / 8) * 8;
+  const length = totalBytes === undefined ? Math.ceil(json.length / 8) * 8 : totalBytes - LENGTH_BYTES;
+  assert(length >= json.length, `a header of ${json.length} bytes in a place of ${length}`);
   const bytes = new Uint8Array(LENGTH_BYTES + length).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(json, LENGTH_BYTES);

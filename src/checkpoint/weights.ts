@@ -31,6 +31,8 @@ export interface TensorSource {
    * `info` and `data` of the same name describe the dequantised matrix. @throws WeightsError when damaged.
    */
   quantized?(name: string): QuantizedWeight | null;
+  /** A quantised matrix as bytes in the layout of the backend that runs, kept from an earlier packing; null when there are none. */
+  packed?(name: string): Uint8Array | null;
 }
 
 /** One place in the tree of names; `at` goes down one level. */
@@ -86,6 +88,18 @@ export class Weights {
     assert(shapesEqual(quantized.shape, shape), `"${fullName}" is quantised in another shape than announced`);
     this.#used.add(fullName);
     return quantized;
+  }
+
+  /**
+   * The bytes that `linearWeight` would have to be packed into, where the checkpoint keeps them; null where not.
+   * @throws WeightsError as `tensor` does.
+   */
+  packedBytes(name: string, shape: readonly [M: number, C: number]): { bytes: Uint8Array; label: string } | null {
+    const { fullName } = this.#expect(name, shape);
+    const bytes = this.#source.packed?.(fullName) ?? null;
+    if (!bytes) return null;
+    this.#used.add(fullName);
+    return { bytes, label: `the packed copy of "${fullName}"` };
   }
 
   #expect(name: string, shape: Shape): { fullName: string; info: TensorInfo } {

@@ -9,6 +9,7 @@ import { NvilaError } from "../util/errors.ts";
 import { askCommand } from "./commands/ask.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { inspectCommand } from "./commands/inspect.ts";
+import { packCommand } from "./commands/pack.ts";
 import { pullCommand } from "./commands/pull.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { randomCommand } from "./commands/random.ts";
@@ -34,6 +35,7 @@ function createProgram(): Command {
     pullCommand(),
     randomCommand(),
     quantizeCommand(),
+    packCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }

@@ -27,6 +27,7 @@ import { filesBelow, weightFilesOf } from "./checkpoint-listing.ts";
 import { readJsonFile } from "./json-file.ts";
 import { bestQuantizer } from "./native-quantizer.ts";
 import { expectSpace, writeNewFolder } from "./new-folder.ts";
+import { packCheckpoint } from "./packed-copy.ts";
 import { FLOAT_DTYPES, type MatrixJob, type MatrixReport, quantizeFile } from "./quantize-file.ts";
 import { openSafetensors } from "./safetensors-file.ts";
 
@@ -35,6 +36,8 @@ export interface QuantizeCheckpointOptions {
   readonly quantize: QuantizeOptions;
   /** Default: the native addon's where it was built, else plain TypeScript. */
   readonly quantizer?: WeightQuantizer;
+  /** True: also writes the packed copy for this machine's kernels, as `nvila pack` does. Default false. */
+  readonly isPacked?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: { label: string; bytesDone: number; bytesTotal: number }) => void;
   readonly onWarning?: (message: string) => void;
@@ -202,6 +205,7 @@ async function writeInto(
     }
     await writeConfig(files, plan, place(plan.folder));
   }
+  if (options.isPacked) await packCheckpoint(target, signal ? { signal } : {});
   // Read back: what was written is a whole checkpoint, and its sizes are those that a reader sees.
   return reportParts(files, await openCheckpoint(target), matrices);
 }

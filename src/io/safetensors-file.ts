@@ -47,11 +47,14 @@ export function openSafetensors(path: string, options: OpenOptions = {}): Safete
 
 /** The tensors of one file, with their places in it. */
 export interface SafetensorsTensors extends StoredTensors {
+  /** Texts that the writer left in the header. */
+  readonly metadata: Readonly<Record<string, string>>;
   stored(name: string): StoredTensor | null;
 }
 
 class SafetensorsFile implements SafetensorsTensors {
   readonly label: string;
+  readonly metadata: Readonly<Record<string, string>>;
   readonly sizeBytes: number;
   readonly names: readonly string[];
   readonly #tensors: ReadonlyMap<string, StoredTensor>;
@@ -61,6 +64,7 @@ class SafetensorsFile implements SafetensorsTensors {
     this.label = path;
     this.sizeBytes = sizeBytes;
     this.names = [...header.tensors.keys()];
+    this.metadata = header.metadata;
     this.#tensors = header.tensors;
     this.#readRange = readRange;
   }

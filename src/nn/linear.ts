@@ -30,6 +30,8 @@ export function linear(w: Weights, size: { in: number; out: number; bias: boolea
 
 /** A matrix [M, C] that may be quantised, packed for the backend if it is. */
 export function matrix(w: Weights, name: string, shape: readonly [M: number, C: number]): Tensor | PackedTensor {
+  const kept = w.backend.packedFiles && w.packedBytes(name, shape);
+  if (kept) return PackedTensor.adopt(w.backend, kept, shape);
   const weight = w.linearWeight(name, shape);
   return isQuantizedWeight(weight) ? PackedTensor.from(w.backend, weight) : weight;
 }

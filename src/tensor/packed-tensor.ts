@@ -4,8 +4,8 @@
  */
 import type { Backend, PackedWeight } from "../backend/backend.ts";
 import type { QuantizedWeight } from "../core/quantized-weight.ts";
-import { formatShape } from "../core/shape.ts";
-import { ShapeError } from "../util/errors.ts";
+import { formatShape, shapesEqual } from "../core/shape.ts";
+import { ShapeError, WeightsError } from "../util/errors.ts";
 
 export class PackedTensor {
   readonly backend: Backend;
@@ -19,6 +19,27 @@ export class PackedTensor {
   /** @throws UnsupportedError when no kernel takes the weight's groups. */
   static from(backend: Backend, weight: QuantizedWeight): PackedTensor {
     return new PackedTensor(backend, backend.pack(weight));
+  }
+
+  /**
+   * Takes bytes that the backend packed earlier, without a copy.
+   * @throws WeightsError when they are no packed matrix of this shape.
+   */
+  static adopt(
+    backend: Backend,
+    { bytes, label }: { readonly bytes: Uint8Array; readonly label: string },
+    shape: readonly [M: number, C: number],
+  ): PackedTensor {
+    const { packedFiles } = backend;
+    if (!packedFiles) throw new WeightsError("packed", `the ${backend.name} device takes no packed bytes`);
+    const packed = packedFiles.adopt(bytes, label);
+    if (!shapesEqual(packed.shape, shape)) {
+      throw new WeightsError(
+        "packed",
+        `${label} has shape ${formatShape(packed.shape)}, expected ${formatShape(shape)}`,
+      );
+    }
+    return new PackedTensor(backend, packed);
   }
 
   /** [M, C] */

@@ -12,13 +12,14 @@ import type {
   Int4Activations,
   Int8Rows,
   Operand,
+  PackedFiles,
   PackedWeight,
   PagedAttentionOptions,
   Storage,
 } from "../backend.ts";
 import { f32, HostMemory, i8, i32 } from "../host.ts";
 import type { Binding, NativeContext } from "./binding.ts";
-import { type CpuPacked, packForCpu } from "./cpu-packed.ts";
+import { type CpuPacked, PACKED_LAYOUT, packedFromBytes, packForCpu } from "./cpu-packed.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
 
 export interface CpuOptions {
@@ -94,6 +95,12 @@ export class CpuBackend implements Backend {
       M,
     );
   }
+
+  readonly packedFiles: PackedFiles = {
+    layout: PACKED_LAYOUT,
+    bytes: (weight) => (weight as CpuPacked).bytes,
+    adopt: packedFromBytes,
+  };
 
   pack(weight: QuantizedWeight): PackedWeight {
     return packForCpu(this.#native, this.#context, weight);

@@ -21,6 +21,7 @@ interface QuantizeCommandOptions {
   readonly symmetric?: boolean;
   readonly lmHead: TableQuantization | "none";
   readonly embedding: TableQuantization | "none";
+  readonly packed?: boolean;
   readonly json?: boolean;
 }
 
@@ -59,6 +60,7 @@ export function quantizeCommand(): Command {
         .choices([...TABLE_QUANTIZATIONS, "none"])
         .default("none"),
     )
+    .option("--packed", "also keep the weights packed for this machine, so that the model opens at once")
     .option("--json", "print one JSON document on stdout")
     .addHelpText("after", EXAMPLES)
     .action((model: string, out: string, options: QuantizeCommandOptions) =>
@@ -67,6 +69,7 @@ export function quantizeCommand(): Command {
         const startMs = performance.now();
         const report = await quantizeCheckpoint(model, out, {
           quantize: quantizeOptionsOf(options),
+          isPacked: options.packed ?? false,
           signal,
           onProgress: ({ label, bytesDone, bytesTotal }) =>
             line.show(
