@@ -5,7 +5,7 @@
  */
 import type { Qwen2Model } from "../models/qwen2/qwen2-model.ts";
 import type { KvCache } from "../nn/kv-cache.ts";
-import { release, runSteps } from "../tensor/scope.ts";
+import { readAndRelease, release, runSteps } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { RequestError } from "../util/errors.ts";
 import type { Sampler } from "./sampler.ts";
@@ -105,13 +105,5 @@ async function readPrompt(llm: Qwen2Model, options: GenerateTokensOptions): Prom
     onPrefill?.(end, L);
     if (end === L) return logits;
     release(logits);
-  }
-}
-
-async function readAndRelease(tensor: Tensor): Promise<Float32Array> {
-  try {
-    return await tensor.readF32();
-  } finally {
-    release(tensor);
   }
 }

@@ -6,7 +6,7 @@
  * A request is admitted when there are blocks for its whole prompt. When an answer needs a block and there is none, the youngest request
  * gives its blocks back and is computed anew later. Knows no model: arithmetic comes from a `Runner`.
  */
-import { release, scopeSteps } from "../tensor/scope.ts";
+import { readAndRelease, scopeSteps } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { BusyError, RequestError } from "../util/errors.ts";
 import { BlockManager } from "./block-manager.ts";
@@ -434,13 +434,5 @@ export class Scheduler {
   #unpinAll(item: Running): void {
     for (const key of item.pins) this.#vision.unpin(key);
     item.pins.clear();
-  }
-}
-
-async function readAndRelease(tensor: Tensor): Promise<Float32Array> {
-  try {
-    return await tensor.readF32();
-  } finally {
-    release(tensor);
   }
 }

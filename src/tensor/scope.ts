@@ -81,6 +81,15 @@ export function release(tensor: Tensor): void {
   tensor.backend.free(tensor.root);
 }
 
+/** The f32 values of a tensor, which is freed; for drivers. */
+export async function readAndRelease(tensor: Tensor): Promise<Float32Array> {
+  try {
+    return await tensor.readF32();
+  } finally {
+    release(tensor);
+  }
+}
+
 /**
  * Drives `steps` with everything it allocates owned by one scope that is current only while a step runs, so that several
  * drivers can take turns. `between` runs after each step (yield to the event loop, check an AbortSignal) and may throw.
