@@ -7,6 +7,7 @@
 import type { Backend, PagedAttentionOptions } from "../backend/backend.ts";
 import { BYTES_PER_ELEMENT } from "../core/dtype.ts";
 import { formatShape, type Shape } from "../core/shape.ts";
+import type { Int8RowTensors } from "../tensor/op-checks.ts";
 import * as ops from "../tensor/ops.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { DeviceError, RequestError, ShapeError } from "../util/errors.ts";
@@ -100,7 +101,7 @@ export class Int8KvPool implements BlockPool {
     this.blocks = blocksWithin(budgetBytes, blockBytes);
     this.sizeBytes = this.blocks * blockBytes;
     const rows = this.blocks * KV_BLOCK_SIZE;
-    const int8Rows = (): ops.Int8RowTensors => ({
+    const int8Rows = (): Int8RowTensors => ({
       codes: allocate(backend, "i8", [rows, kvHeads, headDim], this.#owned),
       scales: allocate(backend, "f32", [rows, kvHeads], this.#owned),
     });

@@ -3,9 +3,21 @@
  * backend. Errors are `[op] what was wrong, with the shapes`. Knows no model. (The autograd tape will record here.)
  */
 import type { AttentionOptions, Backend, GeluKind, PagedAttentionOptions } from "../backend/backend.ts";
-import { type DType, isWeightDType } from "../core/dtype.ts";
+import type { DType } from "../core/dtype.ts";
 import { elementCount, formatShape, type Shape, shapesEqual } from "../core/shape.ts";
-import { DTypeError, ShapeError } from "../util/errors.ts";
+import { ShapeError } from "../util/errors.ts";
+import {
+  expectDType,
+  expectF32,
+  expectInt8Rows,
+  expectPaged,
+  expectSameShape,
+  expectScatter,
+  expectSegments,
+  expectVector,
+  expectWeight,
+  type Int8RowTensors,
+} from "./op-checks.ts";
 import { PackedTensor } from "./packed-tensor.ts";
 import { registerStorage } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
@@ -99,12 +111,6 @@ export function pagedAttention(q: Tensor, k: Tensor, v: Tensor, options: PagedAt
   const out = empty(q.backend, "f32", q.shape);
   q.backend.pagedAttention(out, q, k, v, options);
   return out;
-}
-
-/** Rows of int8 codes [rows, H, D] with one scale per row and head [rows, H]. */
-export interface Int8RowTensors {
-  readonly codes: Tensor;
-  readonly scales: Tensor;
 }
 
 /** `pagedAttention` over int8 keys and values. */
@@ -343,119 +349,4 @@ export function scatterRowsInt8(target: Int8RowTensors, rows: Int32Array, source
   expectF32("scatter_rows", "source", source);
   expectScatter(codes, rows, source);
   codes.backend.scatterRowsInt8(target, Tensor.from(codes.backend, "i32", rows, [rows.length]), source);
-}
-
-function expectDType(op: string, name: string, tensor: Tensor, dtype: DType): void {
-  if (tensor.dtype !== dtype) throw new DTypeError(op, `${name} must be ${dtype}, got ${tensor.dtype}`);
-}
-
-function expectF32(op: string, name: string, tensor: Tensor): void {
-  expectDType(op, name, tensor, "f32");
-}
-
-function expectWeight(op: string, name: string, tensor: Tensor): void {
-  if (!isWeightDType(tensor.dtype)) throw new DTypeError(op, `${name} must be f32, bf16 or f16, got ${tensor.dtype}`);
-}
-
-function expectVector(op: string, name: string, tensor: Tensor, length: number): void {
-  expectWeight(op, name, tensor);
-  if (!shapesEqual(tensor.shape, [length])) {
-    throw new ShapeError(op, `${name} has shape ${formatShape(tensor.shape)}, expected ${formatShape([length])}`);
-  }
-}
-
-function expectSameShape(op: string, a: Tensor, b: Tensor): void {
-  expectF32(op, "first operand", a);
-  expectF32(op, "second operand", b);
-  if (!shapesEqual(a.shape, b.shape)) {
-    throw new ShapeError(op, `shapes differ: ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
-  }
-}
-
-function expectInt8Rows(op: string, { codes, scales }: Int8RowTensors): void {
-  expectDType(op, "codes", codes, "i8");
-  expectF32(op, "scales", scales);
-  if (codes.shape.length === 3 && shapesEqual(scales.shape, codes.shape.slice(0, 2))) return;
-  throw new ShapeError(
-    op,
-    `expected codes [rows, H, D] and scales [rows, H], got ${formatShape(codes.shape)}, ${formatShape(scales.shape)}`,
-  );
-}
-
-/** Rows of the source's shape, all inside the target, none twice. */
-function expectScatter(target: Tensor, rows: Int32Array, source: Tensor): void {
-  const [count, ...rest] = target.shape;
-  if (!shapesEqual(source.shape, [rows.length, ...rest])) {
-    throw new ShapeError(
-      "scatter_rows",
-      `cannot put ${formatShape(source.shape)} to ${rows.length} rows of ${formatShape(target.shape)}`,
-    );
-  }
-  for (const row of rows) {
-    if (!(row >= 0 && row < count)) {
-      throw new ShapeError("scatter_rows", `expected rows in 0..${count - 1}, got ${row}`);
-    }
-  }
-  if (new Set(rows).size !== rows.length) throw new ShapeError("scatter_rows", "expected every row once");
-}
-
-function expectPaged(q: Tensor, k: Tensor, v: Tensor, options: PagedAttentionOptions): void {
-  const [T, H, D] = q.shape;
-  const [rows, Hkv] = k.shape;
-  if (
-    q.shape.length !== 3 ||
-    !shapesEqual(k.shape, v.shape) ||
-    !shapesEqual(k.shape, [rows, Hkv, D]) ||
-    H % Hkv !== 0
-  ) {
-    throw new ShapeError(
-      "paged_attention",
-      `expected q [T, H, D] and k, v [rows, Hkv, D] with H a multiple of Hkv, got ${[q, k, v].map((t) => formatShape(t.shape)).join(", ")}`,
-    );
-  }
-  expectSequences(options, T, rows);
-}
-
-function expectSequences(options: PagedAttentionOptions, T: number, rows: number): void {
-  const { blockSize, cuSeqlensQ: offsets, kvLengths, blockTables } = options;
-  const fail = (problem: string): never => {
-    throw new ShapeError("paged_attention", problem);
-  };
-  const n = kvLengths.length;
-  const width = n > 0 ? blockTables.length / n : 0;
-  if (!(blockSize > 0 && blockSize % 8 === 0)) fail(`expected a block size that is a multiple of 8, got ${blockSize}`);
-  if (offsets.length !== n + 1 || offsets[0] !== 0 || offsets[n] !== T || !Number.isInteger(width)) {
-    fail(
-      `offsets [${offsets.join(", ")}], ${n} lengths and a table of ${blockTables.length} do not cover ${T} queries`,
-    );
-  }
-  const blocks = Math.floor(rows / blockSize);
-  for (let i = 0; i < n; i++) {
-    const [queries, keys] = [offsets[i + 1] - offsets[i], kvLengths[i]];
-    if (!(queries >= 0 && keys >= queries && keys <= width * blockSize)) {
-      fail(`sequence ${i} has ${queries} queries and ${keys} keys in ${width} blocks of ${blockSize}`);
-    }
-    for (let b = 0; b * blockSize < keys; b++) {
-      const block = blockTables[i * width + b];
-      if (!(block >= 0 && block < blocks)) fail(`expected blocks in 0..${blocks - 1}, got ${block} in sequence ${i}`);
-    }
-  }
-}
-
-function expectSegments(options: AttentionOptions, T: number, S: number): void {
-  const q = options.cuSeqlensQ ?? Int32Array.of(0, T);
-  const k = options.cuSeqlensK ?? Int32Array.of(0, S);
-  const isCovering = (offsets: Int32Array, total: number): boolean =>
-    offsets.length >= 2 &&
-    offsets[0] === 0 &&
-    offsets[offsets.length - 1] === total &&
-    offsets.every((o, i) => i === 0 || o >= offsets[i - 1]);
-  let isFitting = q.length === k.length && isCovering(q, T) && isCovering(k, S);
-  for (let i = 1; isFitting && options.causal && i < q.length; i++) isFitting = q[i] - q[i - 1] <= k[i] - k[i - 1];
-  if (!isFitting) {
-    throw new ShapeError(
-      "attention",
-      `segment offsets [${q.join(", ")}] and [${k.join(", ")}] do not cover ${T} queries and ${S} keys (causal: ${options.causal})`,
-    );
-  }
 }
