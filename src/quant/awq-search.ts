@@ -6,7 +6,7 @@
 import type { HostArray } from "../core/dtype.ts";
 import { WeightsError } from "../util/errors.ts";
 import { toF32 } from "./packed-parts.ts";
-import { PickledTensor, type PickleValue } from "./pickle.ts";
+import { PickledTensor, type PickleValue } from "./pickle-values.ts";
 import type { TorchArchive } from "./torch-archive.ts";
 
 /** Inputs of `linears` were multiplied by `scales`; `previous` absorbs the inverse. */

@@ -7,85 +7,18 @@
  * tensors → `PickledTensor`. Attributes set on an OrderedDict (BUILD, `_metadata` of a state_dict) are read and dropped.
  * Source: CPython `Lib/pickletools.py` (opcodes); PyTorch `torch/_weights_only_unpickler.py` and `torch/serialization.py`.
  */
-import type { DType } from "../core/dtype.ts";
 import { WeightsError } from "../util/errors.ts";
+import { construct, knownGlobal, storageOf } from "./pickle-globals.ts";
+import { PickleGlobal, type PickleKey, type PickleValue, type StackValue, StorageValue } from "./pickle-values.ts";
 
-/** Storage in an archive: `key` names the entry that holds its bytes. */
-export interface PickledStorage {
-  readonly dtype: DType;
-  readonly key: string;
-  /** Elements. */
-  readonly length: number;
-}
-
-/** A view of a storage; strides and offset in elements. */
-export class PickledTensor {
-  readonly storage: PickledStorage;
-  readonly offset: number;
-  readonly shape: readonly number[];
-  readonly strides: readonly number[];
-
-  constructor(storage: PickledStorage, offset: number, shape: readonly number[], strides: readonly number[]) {
-    this.storage = storage;
-    this.offset = offset;
-    this.shape = shape;
-    this.strides = strides;
-  }
-}
-
-export type PickleKey = string | number;
-export type PickleValue =
-  | null
-  | boolean
-  | number
-  | string
-  | PickledTensor
-  | readonly PickleValue[]
-  | ReadonlyMap<PickleKey, PickleValue>;
-
-/** The only globals that are known: names of constructors, never code. */
-const STORAGES: Readonly<Record<string, DType>> = {
-  "torch HalfStorage": "f16",
-  "torch BFloat16Storage": "bf16",
-  "torch FloatStorage": "f32",
-  "torch IntStorage": "i32",
-  "torch ShortStorage": "i16",
-  "torch CharStorage": "i8",
-  "torch ByteStorage": "u8",
-  "torch LongStorage": "i64",
-};
-const ORDERED_DICT = "collections OrderedDict";
-const REBUILD_TENSOR = "torch._utils _rebuild_tensor_v2";
-const REBUILD_PARAMETER = "torch._utils _rebuild_parameter";
+type List = PickleValue[];
+type Dict = Map<PickleKey, PickleValue>;
 
 /** Far above any state_dict, far below what would hurt. */
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_STACK = 100_000;
 const MAX_MEMO = 500_000;
 const MAX_DEPTH = 32;
-const MAX_RANK = 8;
-
-/** A known global on the stack. */
-class Global {
-  readonly name: string;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-}
-
-/** A storage on the stack: only a tensor may use it. */
-class StorageValue {
-  readonly storage: PickledStorage;
-
-  constructor(storage: PickledStorage) {
-    this.storage = storage;
-  }
-}
-
-type Value = PickleValue | Global | StorageValue;
-type List = PickleValue[];
-type Dict = Map<PickleKey, PickleValue>;
 
 /**
  * @param bytes The whole pickle.
@@ -103,10 +36,10 @@ class Unpickler {
   readonly #view: DataView;
   readonly #label: string;
   readonly #text = new TextDecoder("utf-8", { fatal: true });
-  readonly #stack: Value[] = [];
+  readonly #stack: StackValue[] = [];
   /** Heights of the stack at open MARKs. */
   readonly #marks: number[] = [];
-  readonly #memo = new Map<number, Value>();
+  readonly #memo = new Map<number, StackValue>();
   /** Levels below a container that was closed. */
   readonly #depths = new WeakMap<object, number>();
   #at = 0;
@@ -123,18 +56,18 @@ class Unpickler {
       const opcode = this.#u8();
       if (opcode === 0x2e) {
         const value = this.#plain(this.#pop());
-        if (this.#stack.length > 0 || this.#marks.length > 0) throw this.#refusal("leaves values behind its end");
+        if (this.#stack.length > 0 || this.#marks.length > 0) throw this.#refuse("leaves values behind its end");
         return value;
       }
       this.#step(opcode, start);
-      if (this.#stack.length > MAX_STACK || this.#marks.length > MAX_DEPTH) throw this.#refusal("nests too deep");
+      if (this.#stack.length > MAX_STACK || this.#marks.length > MAX_DEPTH) throw this.#refuse("nests too deep");
     }
   }
 
   #step(opcode: number, start: number): void {
     switch (opcode) {
       case 0x80: // PROTO
-        if (this.#u8() > 5) throw this.#refusal("is of an unknown protocol");
+        if (this.#u8() > 5) throw this.#refuse("is of an unknown protocol");
         break;
       case 0x95: // FRAME: a length for readers of streams
         this.#take(8);
@@ -217,22 +150,22 @@ class Unpickler {
         this.#recall(this.#u32());
         break;
       case 0x63: // GLOBAL
-        this.#push(this.#global([this.#line(), this.#line()]));
+        this.#push(knownGlobal([this.#line(), this.#line()], this.#refuse));
         break;
       case 0x93: // STACK_GLOBAL
-        this.#push(this.#global(this.#popMany(2)));
+        this.#push(knownGlobal(this.#popMany(2), this.#refuse));
         break;
       case 0x51: // BINPERSID
-        this.#push(this.#storage(this.#pop()));
+        this.#push(storageOf(this.#pop(), this.#refuse));
         break;
       case 0x52: // REDUCE
-        this.#push(this.#reduced());
+        this.#push(construct(this.#popMany(2), this.#refuse));
         break;
       case 0x62: // BUILD
         this.#build();
         break;
       default:
-        throw this.#refusal(
+        throw this.#refuse(
           `uses opcode 0x${opcode.toString(16).padStart(2, "0")} at byte ${start}, which dictionaries of tensors do not need; nothing was run`,
         );
     }
@@ -242,7 +175,7 @@ class Unpickler {
 
   #take(count: number): number {
     const start = this.#at;
-    if (start + count > this.#bytes.length) throw this.#refusal("is cut off");
+    if (start + count > this.#bytes.length) throw this.#refuse("is cut off");
     this.#at = start + count;
     return start;
   }
@@ -260,14 +193,14 @@ class Unpickler {
     try {
       return this.#text.decode(this.#bytes.subarray(start, start + length));
     } catch {
-      throw this.#refusal(`holds text at byte ${start} that is not UTF-8`);
+      throw this.#refuse(`holds text at byte ${start} that is not UTF-8`);
     }
   }
 
   /** A newline-ended name of a global. */
   #line(): string {
     const end = this.#bytes.indexOf(0x0a, this.#at);
-    if (end < 0 || end - this.#at > 200) throw this.#refusal("names a global without end");
+    if (end < 0 || end - this.#at > 200) throw this.#refuse("names a global without end");
     const text = this.#string(end - this.#at);
     this.#at = end + 1;
     return text;
@@ -276,174 +209,107 @@ class Unpickler {
   /** A signed little-endian integer of up to 8 bytes. */
   #long(): number {
     const count = this.#u8();
-    if (count > 8) throw this.#refusal(`holds an integer of ${count} bytes`);
+    if (count > 8) throw this.#refuse(`holds an integer of ${count} bytes`);
     const start = this.#take(count);
     let value = 0n;
     for (let i = count - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.#bytes[start + i]);
     const number = Number(BigInt.asIntN(8 * count, value));
-    if (!Number.isSafeInteger(number)) throw this.#refusal(`holds an integer beyond 2^53`);
+    if (!Number.isSafeInteger(number)) throw this.#refuse(`holds an integer beyond 2^53`);
     return number;
   }
 
   // — stack —
 
-  #push(value: Value): void {
+  #push(value: StackValue): void {
     this.#stack.push(value);
   }
 
-  #pop(): Value {
+  #pop(): StackValue {
     return this.#popMany(1)[0];
   }
 
-  #popMany(count: number): Value[] {
+  #popMany(count: number): StackValue[] {
     const floor = this.#marks.at(-1) ?? 0;
-    if (this.#stack.length - count < floor) throw this.#refusal("takes values that are not there");
+    if (this.#stack.length - count < floor) throw this.#refuse("takes values that are not there");
     return this.#stack.splice(this.#stack.length - count, count);
   }
 
-  #popMarked(): Value[] {
+  #popMarked(): StackValue[] {
     const mark = this.#marks.pop();
-    if (mark === undefined) throw this.#refusal("closes a list that was not opened");
+    if (mark === undefined) throw this.#refuse("closes a list that was not opened");
     return this.#stack.splice(mark);
   }
 
-  #top(): Value {
-    if (this.#stack.length === (this.#marks.at(-1) ?? 0)) throw this.#refusal("takes values that are not there");
+  #top(): StackValue {
+    if (this.#stack.length === (this.#marks.at(-1) ?? 0)) throw this.#refuse("takes values that are not there");
     return this.#stack[this.#stack.length - 1];
   }
 
   #remember(key: number): void {
     const value = this.#top();
-    if (this.#memo.size >= MAX_MEMO) throw this.#refusal(`remembers more than ${MAX_MEMO} values`);
+    if (this.#memo.size >= MAX_MEMO) throw this.#refuse(`remembers more than ${MAX_MEMO} values`);
     this.#memo.set(key, value);
   }
 
   #recall(key: number): void {
     const value = this.#memo.get(key);
-    if (value === undefined) throw this.#refusal(`recalls value ${key}, which it never kept`);
+    if (value === undefined) throw this.#refuse(`recalls value ${key}, which it never kept`);
     this.#push(value);
   }
 
   // — containers —
 
-  #append(values: readonly Value[]): void {
+  #append(values: readonly StackValue[]): void {
     const list = this.#top();
-    if (!Array.isArray(list)) throw this.#refusal("appends to something that is no list");
+    if (!Array.isArray(list)) throw this.#refuse("appends to something that is no list");
     for (const value of values) (list as List).push(this.#plainInside(value, list));
   }
 
-  #setItems(values: readonly Value[]): void {
+  #setItems(values: readonly StackValue[]): void {
     const dict = this.#top();
     if (!(dict instanceof Map) || values.length % 2 !== 0)
-      throw this.#refusal("sets items of something that is no dict");
+      throw this.#refuse("sets items of something that is no dict");
     for (let i = 0; i < values.length; i += 2) {
       const key = values[i];
       if (typeof key !== "string" && typeof key !== "number") {
-        throw this.#refusal("uses a key that is neither text nor number");
+        throw this.#refuse("uses a key that is neither text nor number");
       }
       (dict as Dict).set(key, this.#plainInside(values[i + 1], dict));
     }
   }
 
   /** A tuple of values, which may hold globals and storages until they are used. */
-  #closed(values: readonly Value[]): PickleValue {
+  #closed(values: readonly StackValue[]): PickleValue {
     for (const value of values) this.#deepen(values, value);
     return values as PickleValue;
   }
 
   /** `value` as plain data inside `container`. */
-  #plainInside(value: Value, container: object): PickleValue {
+  #plainInside(value: StackValue, container: object): PickleValue {
     this.#deepen(container, value);
     return this.#plain(value);
   }
 
-  #deepen(container: object, value: Value): void {
+  #deepen(container: object, value: StackValue): void {
     if (typeof value !== "object" || value === null) return;
     const depth = Math.max(this.#depths.get(container) ?? 0, 1 + (this.#depths.get(value) ?? 0));
-    if (depth > MAX_DEPTH || value === container) throw this.#refusal("nests too deep");
+    if (depth > MAX_DEPTH || value === container) throw this.#refuse("nests too deep");
     this.#depths.set(container, depth);
   }
 
-  #plain(value: Value): PickleValue {
-    if (value instanceof Global || value instanceof StorageValue) throw this.#refusal("holds a bare global or storage");
+  #plain(value: StackValue): PickleValue {
+    if (value instanceof PickleGlobal || value instanceof StorageValue)
+      throw this.#refuse("holds a bare global or storage");
     return value;
   }
 
   // — objects —
 
-  #global([module, attribute]: readonly Value[]): Global {
-    if (typeof module !== "string" || typeof attribute !== "string")
-      throw this.#refusal("names a global that is no text");
-    const name = `${module} ${attribute}`;
-    if (
-      name === ORDERED_DICT ||
-      name === REBUILD_TENSOR ||
-      name === REBUILD_PARAMETER ||
-      Object.hasOwn(STORAGES, name)
-    ) {
-      return new Global(name);
-    }
-    const shown = JSON.stringify(name.slice(0, 200).replace(" ", "."));
-    throw this.#refusal(`asks for ${shown}, which is not on the list of harmless names; nothing was run`);
-  }
-
-  /** ('storage', StorageType, key, location, elements) */
-  #storage(id: Value): StorageValue {
-    if (Array.isArray(id) && id.length === 5) {
-      const [kind, type, key, , length] = id as readonly Value[];
-      if (
-        kind === "storage" &&
-        type instanceof Global &&
-        Object.hasOwn(STORAGES, type.name) &&
-        typeof key === "string"
-      ) {
-        if (isSize(length)) return new StorageValue({ dtype: STORAGES[type.name], key, length });
-      }
-    }
-    throw this.#refusal("holds a persistent id that is no storage of numbers");
-  }
-
-  #reduced(): Value {
-    const [callee, args] = this.#popMany(2);
-    if (!(callee instanceof Global) || !Array.isArray(args))
-      throw this.#refusal("calls something that is no known global");
-    const values = args as readonly Value[];
-    if (callee.name === ORDERED_DICT && values.length === 0) return new Map();
-    if (callee.name === REBUILD_TENSOR) return this.#tensor(values);
-    if (callee.name === REBUILD_PARAMETER && values[0] instanceof PickledTensor) return values[0];
-    throw this.#refusal(`calls ${JSON.stringify(callee.name.replace(" ", "."))} with unknown arguments`);
-  }
-
-  /** (storage, offset, shape, strides, requires_grad, hooks, …) */
-  #tensor([storage, offset, shape, strides]: readonly Value[]): PickledTensor {
-    if (!(storage instanceof StorageValue) || !isSize(offset) || !isSizes(shape) || !isSizes(strides)) {
-      throw this.#refusal("holds a tensor of unknown form");
-    }
-    if (shape.length !== strides.length) throw this.#refusal("holds a tensor of unknown form");
-    const { length } = storage.storage;
-    const count = shape.reduce((product, size) => product * size, 1);
-    const last = shape.reduce((at, size, axis) => at + (size - 1) * strides[axis], offset);
-    if (count > length || offset > length || (count > 0 && last >= length)) {
-      throw this.#refusal(`holds a tensor of shape [${shape.join(", ")}] over a storage of ${length} elements`);
-    }
-    return new PickledTensor(storage.storage, offset, [...shape], [...strides]); // the lists may still change
-  }
-
   /** Attributes of an OrderedDict are dropped; nothing else may have any. */
   #build(): void {
     this.#pop();
-    if (!(this.#top() instanceof Map)) throw this.#refusal("sets attributes of something that is no OrderedDict");
+    if (!(this.#top() instanceof Map)) throw this.#refuse("sets attributes of something that is no OrderedDict");
   }
 
-  #refusal(what: string): WeightsError {
-    return new WeightsError("pickle", `${this.#label} ${what}`);
-  }
-}
-
-function isSize(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isSizes(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.length <= MAX_RANK && value.every(isSize);
+  readonly #refuse = (what: string): WeightsError => new WeightsError("pickle", `${this.#label} ${what}`);
 }

@@ -9,7 +9,8 @@ import type { TensorInfo } from "../checkpoint/weights.ts";
 import { arrayView, BYTES_PER_ELEMENT, type HostArray } from "../core/dtype.ts";
 import { elementCount } from "../core/shape.ts";
 import { UnsupportedError, WeightsError } from "../util/errors.ts";
-import { PickledTensor, type PickleValue, readPickle } from "./pickle.ts";
+import { readPickle } from "./pickle.ts";
+import { PickledTensor, type PickleValue } from "./pickle-values.ts";
 import { type RangeReader, readZipDirectory, type ZipEntry } from "./zip.ts";
 
 const PICKLE = /^([^/]*)\/data\.pkl$/;

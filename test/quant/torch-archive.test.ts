@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readAwqSearch } from "../../src/quant/awq-search.ts";
-import { PickledTensor, readPickle } from "../../src/quant/pickle.ts";
+import { readPickle } from "../../src/quant/pickle.ts";
+import { PickledTensor } from "../../src/quant/pickle-values.ts";
 import { StateDict, TorchArchive } from "../../src/quant/torch-archive.ts";
 import { type RangeReader, readZipDirectory } from "../../src/quant/zip.ts";
 import { NvilaError, RequestError } from "../../src/util/errors.ts";
