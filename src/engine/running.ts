@@ -77,3 +77,10 @@ export function byArrival(a: Running, b: Running): number {
 export function tilesOf(media: readonly MediaItem[]): number {
   return media.reduce((sum, { tiles }) => sum + tiles.count, 0);
 }
+
+/** Tells the request how many of its tiles have begun, if that is news. */
+export function tellVision(item: Running, begun: number): void {
+  if (begun <= item.tilesTold) return;
+  item.tilesTold = begun;
+  item.events.onVision?.(begun, item.tiles);
+}

@@ -7,12 +7,12 @@
  * gives its blocks back and is computed anew later. Knows no model: arithmetic comes from a `Runner`.
  */
 import { readAndRelease, scopeSteps } from "../tensor/scope.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import { BusyError, RequestError } from "../util/errors.ts";
 import { BlockManager } from "./block-manager.ts";
+import { Jobs } from "./jobs.ts";
 import type { Runner } from "./runner.ts";
-import { byArrival, type Job, type RequestEvents, type RequestReport, Running, tilesOf } from "./running.ts";
-import { type EngineRequest, type MediaItem, Sequence } from "./sequence.ts";
+import { byArrival, type RequestEvents, type RequestReport, Running, tellVision } from "./running.ts";
+import { type EngineRequest, Sequence } from "./sequence.ts";
 import { VisionCache } from "./vision-cache.ts";
 
 export interface SchedulerOptions {
@@ -33,27 +33,19 @@ export interface SchedulerOptions {
 
 const SLICE_MS = 60;
 const CHUNK_ROWS = 256;
-/** Rows of a chunk beside answers while the time of a row is unknown, and the fewest that are worth a pass. */
-const SMALL_CHUNK_ROWS = 64;
-const LEAST_CHUNK_ROWS = 16;
-/** Pictures of several requests that are encoded in turns; each has activations in memory. */
-const MAX_OPEN_ENCODERS = 2;
 
 export class Scheduler {
   readonly #runner: Runner;
   readonly #options: SchedulerOptions;
   readonly #blocks: BlockManager;
   readonly #vision: VisionCache;
+  readonly #jobs: Jobs;
   /** By arrival. */
   #waiting: Running[] = [];
   /** By admission. */
   #running: Running[] = [];
-  /** Who encodes an item, by its key. */
-  readonly #encoding = new Map<string, Running>();
   #arrivals = 0;
   #turns = 0;
-  /** A row's share of a step of its chunk, measured. */
-  #stepMsPerRow: number | null = null;
   #loop: Promise<void> | null = null;
   #wake: (() => void) | null = null;
   /** Counts what has changed outside, so that nothing is slept through. */
@@ -65,6 +57,20 @@ export class Scheduler {
     this.#options = options;
     this.#blocks = new BlockManager(runner.blocks, runner.blockSize);
     this.#vision = new VisionCache(options.visionCacheBytes);
+    const scheduler = this;
+    this.#jobs = new Jobs(runner, this.#vision, {
+      sliceMs: options.sliceMs ?? SLICE_MS,
+      chunkRows: options.chunkRows ?? CHUNK_ROWS,
+      now: options.now,
+      get running() {
+        return scheduler.#running;
+      },
+      get isDecoding() {
+        return scheduler.#isDecoding;
+      },
+      onRows: (sequence) => this.#blocks.commit(sequence),
+      onPrompt: (item, logits) => this.#take(item, logits),
+    });
   }
 
   /** What is in use now. */
@@ -182,7 +188,7 @@ export class Scheduler {
         item.cachedRows = sequence.computed;
         item.admittedMs = this.#options.now();
       }
-      if (item.tiles > 0) this.#guard(item, () => this.#tellVision(item, 0));
+      if (item.tiles > 0) this.#guard(item, () => tellVision(item, 0));
     }
   }
 
@@ -193,7 +199,7 @@ export class Scheduler {
     const items = this.#makeRoom();
     if (items.length === 0) return false;
     const slices = items.map(({ sequence }) => ({ sequence, start: sequence.length - 1, end: sequence.length }));
-    const steps = scopeSteps(() => this.#runner.forward(slices, (item) => this.#mediaRows(item)));
+    const steps = scopeSteps(() => this.#runner.forward(slices, (item) => this.#jobs.mediaRows(item)));
     try {
       for (;;) {
         const result = steps.next();
@@ -272,130 +278,17 @@ export class Scheduler {
   #nextInTurn(): Running | null {
     let next: Running | null = null;
     for (const item of this.#running) {
-      if (!item.isDecoding && (next === null || item.lastTurn < next.lastTurn) && this.#canWork(item)) next = item;
+      if (!item.isDecoding && (next === null || item.lastTurn < next.lastTurn) && this.#jobs.canWork(item)) next = item;
     }
     return next;
   }
 
-  #canWork(item: Running): boolean {
-    if (item.job) return !item.job.isWaiting;
-    const missing = item.sequence.missingMedia.filter(({ key }) => !item.pins.has(key) && !this.#vision.has(key));
-    if (missing.length === 0) return true;
-    if (missing.every(({ key }) => this.#encoding.has(key))) return false;
-    return this.#running.filter(({ job }) => job !== null && job.keys.length > 0).length < MAX_OPEN_ENCODERS;
-  }
-
   async #step(item: Running): Promise<void> {
     try {
-      item.job ??= this.#openJob(item);
-      const { job } = item;
-      const startMs = this.#options.now();
-      const result = job.steps.next();
-      if (job.rows > 0) this.#measure((this.#options.now() - startMs) / job.rows);
-      if (!result.done) return;
-      item.job = null;
-      for (const key of job.keys) this.#encoding.delete(key);
-      await job.finish(result.value);
+      await this.#jobs.step(item);
     } catch (error) {
       this.#fail(item, error);
     }
-  }
-
-  #measure(msPerRow: number): void {
-    this.#stepMsPerRow = this.#stepMsPerRow === null ? msPerRow : 0.8 * this.#stepMsPerRow + 0.2 * msPerRow;
-  }
-
-  /** Vision work if media are missing, else the next chunk of the prompt. */
-  #openJob(item: Running): Job {
-    const missing: MediaItem[] = [];
-    for (const media of item.sequence.missingMedia) {
-      const { key, kind } = media;
-      if (item.pins.has(key)) continue;
-      if (this.#vision.pin(key)) item.pins.add(key);
-      else if (this.#encoding.has(key) || missing.some((other) => other.key === key)) continue;
-      else if (missing.length === 0 || (missing[0].kind === kind && kind === "image")) missing.push(media);
-    }
-    return missing.length > 0 ? this.#encodeJob(item, missing) : this.#prefillJob(item);
-  }
-
-  #encodeJob(item: Running, media: readonly MediaItem[]): Job {
-    const unknown = item.sequence.missingMedia.filter(({ key }) => !item.pins.has(key));
-    const before = item.tiles - tilesOf(unknown);
-    const job: Job = {
-      rows: 0,
-      keys: media.map(({ key }) => key),
-      isWaiting: false,
-      steps: scopeSteps(() =>
-        this.#runner.encode(media, {
-          maxTiles: () => (this.#running.length > 1 ? 1 : Number.POSITIVE_INFINITY),
-          onTiles: (begun) => this.#tellVision(item, before + begun),
-          onWait: () => {
-            job.isWaiting = true;
-          },
-        }),
-      ),
-      finish: async (result) => {
-        for (const [i, tensor] of (result as Tensor[]).entries()) {
-          const rows = await readAndRelease(tensor);
-          this.#vision.add(media[i].key, rows);
-          if (this.#running.includes(item) && !item.pins.has(media[i].key)) item.pins.add(media[i].key);
-          else this.#vision.unpin(media[i].key);
-        }
-      },
-    };
-    for (const key of job.keys) this.#encoding.set(key, item);
-    return job;
-  }
-
-  #prefillJob(item: Running): Job {
-    const { sequence, events } = item;
-    if (item.encodedMs === null) {
-      item.encodedMs = this.#options.now();
-      if (item.tiles > 0) this.#tellVision(item, item.tiles);
-    }
-    const start = sequence.computed;
-    const end = Math.min(sequence.length, start + this.#chunkRows());
-    const slices = [{ sequence, start, end }];
-    return {
-      rows: end - start,
-      keys: [],
-      isWaiting: false,
-      steps: scopeSteps(() => this.#runner.forward(slices, (media) => this.#mediaRows(media))),
-      finish: async (result) => {
-        const logits = await readAndRelease(result as Tensor);
-        if (!this.#running.includes(item)) return;
-        sequence.computed = end;
-        this.#blocks.commit(sequence);
-        const done = Math.min(end, sequence.promptLength);
-        if (done > item.rowsTold) events.onPrefill?.(done, sequence.promptLength);
-        item.rowsTold = Math.max(done, item.rowsTold);
-        if (end < sequence.length) return;
-        this.#unpinAll(item);
-        item.isDecoding = true;
-        this.#take(item, logits);
-      },
-    };
-  }
-
-  /** As many rows as a prompt alone takes best; beside answers as many as keep a step within the slice. */
-  #chunkRows(): number {
-    const { sliceMs = SLICE_MS, chunkRows = CHUNK_ROWS } = this.#options;
-    if (!this.#isDecoding) return chunkRows;
-    if (this.#stepMsPerRow === null) return Math.min(chunkRows, SMALL_CHUNK_ROWS);
-    const rows = Math.floor(sliceMs / Math.max(this.#stepMsPerRow, 1e-6) / LEAST_CHUNK_ROWS) * LEAST_CHUNK_ROWS;
-    return Math.min(chunkRows, Math.max(LEAST_CHUNK_ROWS, rows));
-  }
-
-  #mediaRows({ key }: MediaItem): Float32Array {
-    const rows = this.#vision.rows(key);
-    if (rows) return rows;
-    throw new RequestError("engine", "internal: the rows of a media item are gone");
-  }
-
-  #tellVision(item: Running, begun: number): void {
-    if (begun <= item.tilesTold) return;
-    item.tilesTold = begun;
-    item.events.onVision?.(begun, item.tiles);
   }
 
   // — ends —
@@ -422,17 +315,9 @@ export class Scheduler {
 
   /** Nothing is held for the request any more. */
   #letGo(item: Running): void {
-    item.job?.steps.return(undefined);
-    for (const key of item.job?.keys ?? []) this.#encoding.delete(key);
-    item.job = null;
-    this.#unpinAll(item);
+    this.#jobs.drop(item);
     this.#blocks.release(item.sequence);
     this.#running = this.#running.filter((other) => other !== item);
     this.#waiting = this.#waiting.filter((other) => other !== item);
-  }
-
-  #unpinAll(item: Running): void {
-    for (const key of item.pins) this.#vision.unpin(key);
-    item.pins.clear();
   }
 }
