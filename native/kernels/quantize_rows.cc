@@ -63,36 +63,102 @@ NVILA_INLINE void take_excess(int8_t* codes, int8_t* excess) {
   }
 }
 
-// codes[32] of x[32]; *sum: Σ codes. A bit for every four that hold a pair of more than 128.
-NVILA_INLINE uint32_t codes_of_chunk(int8_t* codes, const float* x, float scale, int32_t* sum) {
+// Σ codes of chunks.
+struct CodeSum {
+#if defined(NVILA_ISA_AVX2)
+  __m256i lanes = _mm256_setzero_si256();
+  // Adds what maddubs gave for codes: sums of pairs.
+  void add_pairs(__m256i pairs) { lanes = _mm256_add_epi32(lanes, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))); }
+  int32_t total() const {
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1)));
+  }
+#else
+  int32_t sum = 0;
+  int32_t total() const { return sum; }
+#endif
+};
+
+#if defined(NVILA_ISA_AVX2)
+
+// x[8] / scale to the nearest, ties to even.
+NVILA_INLINE __m256i quotients(const float* x, __m256 scale) { return _mm256_cvtps_epi32(_mm256_div_ps(_mm256_loadu_ps(x), scale)); }
+
+// Packing works within halves: lanes 0 4 1 5 2 6 3 7 put them in order.
+NVILA_INLINE __m256i in_order(__m256i packed) {
+  return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+NVILA_INLINE void store_codes(int8_t* codes, __m256i bytes) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), bytes); }
+
+#endif
+
+// codes[32] of x[32], added to sum. A bit for every four that hold a pair of more than 128.
+NVILA_INLINE uint32_t codes_of_chunk(int8_t* codes, const float* x, float scale, CodeSum& sum) {
 #if defined(NVILA_ISA_AVX2)
   const __m256 divisor = _mm256_set1_ps(scale);
   __m256i q[4];
-  for (int j = 0; j < 4; j++) q[j] = _mm256_cvtps_epi32(_mm256_div_ps(_mm256_loadu_ps(x + 8 * j), divisor));
-  // Packing works within halves: lanes 0 4 1 5 2 6 3 7 put them in order.
-  const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
-  const __m256i ordered = _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  const __m256i clamped = _mm256_max_epi8(ordered, _mm256_set1_epi8(-127));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), clamped);
+  for (int j = 0; j < 4; j++) q[j] = quotients(x + 8 * j, divisor);
+  const __m256i packed = in_order(_mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3])));
+  const __m256i clamped = _mm256_max_epi8(packed, _mm256_set1_epi8(-127));
+  store_codes(codes, clamped);
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), clamped);
-  __m256i total = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-  __m128i half = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
-  half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
-  *sum = _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1)));
+  sum.add_pairs(pairs);
   const __m256i large = _mm256_cmpgt_epi16(_mm256_abs_epi16(pairs), _mm256_set1_epi16(128));
   const __m256i fours = _mm256_cmpeq_epi32(large, _mm256_setzero_si256());
   return 255u & ~static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(fours)));
 #else
   uint32_t large = 0;
-  *sum = 0;
   for (int i = 0; i < kChunk; i++) {
     codes[i] = static_cast<int8_t>(code_of(x[i], scale, 127));
-    *sum += codes[i];
+    sum.sum += codes[i];
     const int pair = i % 2 ? codes[i - 1] + codes[i] : 0;
     if (pair > 128 || pair < -128) large |= 1u << (i / 4);
   }
   return large;
 #endif
+}
+
+// Codes of `bytes` bytes of x[32] to rows of codes, `stride` apart, from the highest byte down; sums[bytes] likewise.
+// A byte −128 … 127 of a code is its lowest eight bits; what is left of the code is (code + 128) >> 8.
+template <int bytes>
+NVILA_INLINE void long_codes_of_chunk(int8_t* codes, int64_t stride, const float* x, float scale, CodeSum (&sums)[bytes]) {
+  const int32_t levels = static_cast<int32_t>(kInt4Levels[bytes - 1]);
+#if defined(NVILA_ISA_AVX2)
+  const __m256 divisor = _mm256_set1_ps(scale);
+  const __m256i most = _mm256_set1_epi32(levels), least = _mm256_set1_epi32(-levels);
+  const __m256i low = _mm256_set1_epi32(255), half = _mm256_set1_epi32(128);
+  __m256i q[4];
+  for (int j = 0; j < 4; j++) q[j] = _mm256_max_epi32(least, _mm256_min_epi32(most, quotients(x + 8 * j, divisor)));
+#pragma GCC unroll 3
+  for (int row = bytes - 1; row >= 0; row--) {
+    __m256i b[4];
+    for (int j = 0; j < 4; j++) b[j] = _mm256_and_si256(q[j], low);
+    const __m256i packed = in_order(_mm256_packus_epi16(_mm256_packus_epi32(b[0], b[1]), _mm256_packus_epi32(b[2], b[3])));
+    store_codes(codes + row * stride, packed);
+    sums[row].add_pairs(_mm256_maddubs_epi16(_mm256_set1_epi8(1), packed));
+    for (int j = 0; j < 4; j++) q[j] = _mm256_srai_epi32(_mm256_add_epi32(q[j], half), 8);
+  }
+#else
+  for (int i = 0; i < kChunk; i++) {
+    int32_t code = code_of(x[i], scale, levels);
+    for (int row = bytes - 1; row >= 0; row--) {
+      const int32_t byte = ((code + 128) & 255) - 128;
+      codes[row * stride + i] = static_cast<int8_t>(byte);
+      sums[row].sum += byte;
+      code = (code - byte) >> 8;
+    }
+  }
+#endif
+}
+
+// A group of x in codes of `bytes` bytes; *sums, `groups` apart: of each row's codes.
+template <int bytes>
+NVILA_INLINE void long_codes(int8_t* codes, int64_t stride, int32_t* sums, int64_t groups, const float* x, int64_t group, float scale) {
+  CodeSum of_rows[bytes];
+  for (int64_t i = 0; i < group; i += kChunk) long_codes_of_chunk<bytes>(codes + i, stride, x + i, scale, of_rows);
+  for (int row = 0; row < bytes; row++) sums[row * groups] = of_rows[row].total();
 }
 
 // f(codes offset, 32 values) for x[C] in chunks, the last one filled up with zeros.
@@ -113,15 +179,13 @@ void zero(int8_t* p, int64_t n) { std::memset(p, 0, static_cast<size_t>(n)); }
 void quantize_int8_row(const Int8Rows& rows, int64_t t, const float* x, int64_t C) {
   int8_t* codes = rows.codes + t * rows.stride;
   Excess* list = rows.excess + t * rows.most;
-  int32_t sum = 0;
+  CodeSum sum;
   int64_t count = 0;
   const float scale = scale_of(x, C, kInt8Levels);
   rows.scales[t] = scale;
   if (scale > 0) {
     each_chunk(x, C, [&](int64_t c, const float* values) {
-      int32_t part;
-      uint32_t large = codes_of_chunk(codes + c, values, scale, &part);
-      sum += part;
+      uint32_t large = codes_of_chunk(codes + c, values, scale, sum);
       for (; large != 0; large &= large - 1) {
         const int64_t i = c + 4 * __builtin_ctz(large);
         take_excess(codes + i, list[count].codes);
@@ -134,7 +198,7 @@ void quantize_int8_row(const Int8Rows& rows, int64_t t, const float* x, int64_t 
     zero(codes, rows.stride);
   }
   for (; count % 4 != 0; count++) list[count] = Excess{0, {0, 0, 0, 0}};
-  rows.sums[t] = sum;
+  rows.sums[t] = sum.total();
   rows.counts[t] = static_cast<int32_t>(count);
 }
 
@@ -154,22 +218,16 @@ void quantize_int4_row(const Int4Rows& rows, int64_t t, const float* x, int64_t 
       for (int64_t row = first; row <= last; row++) zero(rows.codes + row * rows.stride + c, group);
       continue;
     }
+    int8_t* codes = rows.codes + first * rows.stride + c;
+    int32_t* sums = rows.sums + first * rows.groups + g;
     if (bytes == 1) {
-      for (int64_t i = 0; i < group; i += kChunk) {
-        int32_t part;
-        codes_of_chunk(rows.codes + first * rows.stride + c + i, x + c + i, scale, &part);
-        rows.sums[first * rows.groups + g] += part;
-      }
-      continue;
-    }
-    for (int64_t i = c; i < c + group; i++) {
-      int32_t code = code_of(x[i], scale, static_cast<int32_t>(levels));
-      for (int64_t row = last; row >= first; row--) {
-        const int32_t byte = ((code + 128) & 255) - 128;
-        rows.codes[row * rows.stride + i] = static_cast<int8_t>(byte);
-        rows.sums[row * rows.groups + g] += byte;
-        code = (code - byte) >> 8;
-      }
+      CodeSum sum;
+      for (int64_t i = 0; i < group; i += kChunk) codes_of_chunk(codes + i, x + c + i, scale, sum);
+      *sums = sum.total();
+    } else if (bytes == 2) {
+      long_codes<2>(codes, rows.stride, sums, rows.groups, x + c, group, scale);
+    } else {
+      long_codes<3>(codes, rows.stride, sums, rows.groups, x + c, group, scale);
     }
   }
 }
