@@ -1,5 +1,5 @@
 /** Opens and decodes the media of a prompt. Knows the decoders, no tiles and no prompt text. */
-import { decodeImage } from "../io/image-file.ts";
+import { DEFAULT_MAX_PIXELS, decodeImage } from "../io/image-file.ts";
 import { openMedia } from "../io/media-source.ts";
 import { readVideo } from "../io/video-file.ts";
 import type { FrameSampling } from "../preprocess/frame-sampling.ts";
@@ -14,6 +14,8 @@ export interface DecodedVideo {
   readonly height: number;
   /** Null when the source has no clock: a folder or a list of pictures. */
   readonly durationSeconds: number | null;
+  /** Where each frame lies; null as above. */
+  readonly frameSeconds: readonly number[] | null;
 }
 
 export interface DecodeMediaOptions {
@@ -24,11 +26,11 @@ export interface DecodeMediaOptions {
 
 /** @throws RequestError or UnsupportedError when the picture cannot be read. */
 export async function decodeImagePart(part: ImagePart, { label, signal }: DecodeMediaOptions): Promise<RgbImage> {
-  const { source, exifRotate } = part;
+  const { source, exifRotate, maxPixels = DEFAULT_MAX_PIXELS } = part;
   if (isRaw(source)) return rgbOfRawPixels(source, label);
-  const media = await openMedia(source, { kind: "image", signal, ...nameOf(source, label) });
+  const media = await openMedia(source, { kind: "image", signal, ...nameOf(part, label) });
   try {
-    return await decodeImage(media.data, { exifRotate, label: media.label });
+    return await decodeImage(media.data, { exifRotate, maxPixels, label: media.label });
   } finally {
     await media.close();
   }
@@ -47,13 +49,14 @@ export async function decodeVideoPart(
   const source = isList(part.source)
     ? part.source.map((item, i) => (isRaw(item) ? rgbOfRawPixels(item, `frame ${i} of ${label}`) : item))
     : part.source;
-  const { frames, width, height, durationSeconds } = await readVideo(source, {
+  const { frames, width, height, durationSeconds, frameSeconds } = await readVideo(source, {
     sampling,
     signal,
     mapFrame: shrink,
-    ...nameOf(part.source, label),
+    maxPixels: part.maxPixels,
+    ...nameOf(part, label),
   });
-  return { frames, width, height, durationSeconds };
+  return { frames, width, height, durationSeconds, frameSeconds };
 }
 
 function isList(source: VideoPart["source"]): source is readonly ImageSource[] {
@@ -65,6 +68,7 @@ function isRaw(source: ImageSource): source is RawPixels {
 }
 
 /** Paths and URLs name themselves. */
-function nameOf(source: unknown, label: string): { label?: string } {
-  return typeof source === "string" || source instanceof URL ? {} : { label };
+function nameOf(part: ImagePart | VideoPart, label: string): { label?: string } {
+  if (part.label !== undefined) return { label: part.label };
+  return typeof part.source === "string" || part.source instanceof URL ? {} : { label };
 }

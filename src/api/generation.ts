@@ -19,12 +19,20 @@ export interface MediaReport {
   readonly height: number;
   /** [columns, rows] of the tile grid that was chosen; [1, 1] when the picture is one tile. */
   readonly grid: readonly [columns: number, rows: number];
+  /** Tile grids from coarse to fine: with dynamic S2 one per scale, else `grid` alone. */
+  readonly scales: readonly (readonly [columns: number, rows: number])[];
   /** Square tiles that the vision tower encoded (for a video: its frames). */
   readonly tiles: number;
+  /** Rows that the vision tower makes of the tiles, before projector and pooling compress them to `tokens`. */
+  readonly patchTokens: number;
   /** Rows of the prompt that this item occupies: the sum of its spans. */
   readonly tokens: number;
   /** [start, end) rows in the spliced prompt, one span per media token. */
   readonly spans: readonly (readonly [start: number, end: number])[];
+  /** Where the sampled frames lie in the video, in seconds; null for pictures and for videos without a clock. */
+  readonly frameSeconds: readonly number[] | null;
+  /** [frames, rows, columns] that temporal pooling makes one (the first pool size of several); null without. */
+  readonly pooling: readonly [frames: number, rows: number, columns: number] | null;
 }
 
 /** Milliseconds, measured on the wall clock. */

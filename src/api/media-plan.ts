@@ -12,7 +12,14 @@ import { tileSource } from "./tile-source.ts";
 /** One media part of the prompt, decoded. Sizes are those of the source; pictures may have been shrunk since. */
 export type DecodedMedia =
   | { readonly kind: "image"; readonly image: RgbImage; readonly width: number; readonly height: number }
-  | { readonly kind: "video"; readonly frames: readonly RgbImage[]; readonly width: number; readonly height: number };
+  | {
+      readonly kind: "video";
+      readonly frames: readonly RgbImage[];
+      readonly width: number;
+      readonly height: number;
+      /** One per frame; null when the source has no clock. */
+      readonly frameSeconds: readonly number[] | null;
+    };
 
 /** What became of one media part. */
 export interface PlannedMedia {

@@ -28,6 +28,10 @@ export interface ImagePart {
   readonly type: "image";
   readonly source: ImageSource;
   readonly exifRotate: boolean;
+  /** Larger pictures are refused from their header. Default 200 million. */
+  readonly maxPixels?: number;
+  /** What messages call the picture. Default: its path or address, else its place in the prompt. */
+  readonly label?: string;
 }
 
 /** One video of a prompt, made by `video(…)`. */
@@ -38,6 +42,10 @@ export interface VideoPart {
   readonly frames: number | null;
   /** Frames per second to sample, 0: evenly over the whole; null: `fps` of the checkpoint. */
   readonly fps: number | null;
+  /** Bound for one frame. Default 200 million. */
+  readonly maxPixels?: number;
+  /** What messages call the video. Default: its path or address, else its place in the prompt. */
+  readonly label?: string;
 }
 
 /** One piece of a prompt; a plain string is text. */
@@ -48,11 +56,17 @@ export type Part = string | TextPart | ImagePart | VideoPart;
  *
  * @param source Path, http(s)/data/file URL, file bytes, or raw pixels.
  * @param options.exifRotate Turn the picture upright by its EXIF orientation. Default false, as in the original.
+ * @param options.maxPixels Refuse larger pictures. Default 200 million.
+ * @param options.label What messages call it. Default: its path or address, else its place in the prompt.
  * @example
  * await model.generate([image("receipt.jpg"), "What is the total?"]);
  */
-export function image(source: ImageSource, options: { exifRotate?: boolean } = {}): ImagePart {
-  return { type: "image", source, exifRotate: options.exifRotate ?? false };
+export function image(
+  source: ImageSource,
+  options: { exifRotate?: boolean; maxPixels?: number; label?: string } = {},
+): ImagePart {
+  const { exifRotate = false, ...rest } = options;
+  return { type: "image", source, exifRotate, ...rest };
 }
 
 /**
@@ -61,11 +75,17 @@ export function image(source: ImageSource, options: { exifRotate?: boolean } = {
  * @param source Path, URL, file bytes, or a list of pictures.
  * @param options.frames Frames to sample. Default: `num_video_frames` of the checkpoint.
  * @param options.fps Frames per second to sample instead of an even spread; 0 means even. Default: `fps` of the checkpoint.
+ * @param options.maxPixels Refuse larger frames. Default 200 million.
+ * @param options.label What messages call it. Default: its path or address, else its place in the prompt.
  * @example
  * await model.generate([video("clip.gif", { frames: 8 }), "What happens?"]);
  */
-export function video(source: VideoSource, options: { frames?: number; fps?: number } = {}): VideoPart {
-  return { type: "video", source, frames: options.frames ?? null, fps: options.fps ?? null };
+export function video(
+  source: VideoSource,
+  options: { frames?: number; fps?: number; maxPixels?: number; label?: string } = {},
+): VideoPart {
+  const { frames = null, fps = null, ...rest } = options;
+  return { type: "video", source, frames, fps, ...rest };
 }
 
 /** True for decoded pixels, as opposed to something to open. */

@@ -3,7 +3,7 @@
  * known whether the prompt fits.
  */
 import { mediaRowCounts } from "../models/nvila/media-row-counts.ts";
-import { areFramesTiled, type ImageOptions, isTiled, shrinkUntiled } from "../preprocess/image-plan.ts";
+import { areFramesTiled, type ImageOptions, isTiled, scaleGrids, shrinkUntiled } from "../preprocess/image-plan.ts";
 import { buildPrompt, type MediaRowSpan, mediaSpans, type Prompt } from "../preprocess/prompt.ts";
 import { RequestError } from "../util/errors.ts";
 import { decodeImagePart, decodeVideoPart } from "./decode-media.ts";
@@ -53,7 +53,7 @@ export async function prepareRequest(
   for (const call of plan.calls) queues[call.kind].push(...mediaRowCounts(model, call));
   const rows = prompt.media.map(({ kind }) => queues[kind].shift() ?? 0);
   const { spans, length } = mediaSpans(prompt.ids, tokenizer.imageId, tokenizer.videoId, rows);
-  return { prompt, plan, length, spans, media: reportMedia(media, plan, prompt, spans), videoSeconds };
+  return { prompt, plan, length, spans, media: reportMedia(loaded, media, plan, prompt, spans), videoSeconds };
 }
 
 async function decodeMedia(
@@ -84,9 +84,9 @@ async function decodeMedia(
         sampling: samplingOf(part as VideoPart, config.video),
         shrink: (frame) => (shrinksFrames ? shrinkUntiled(frame, image) : frame),
       });
-      const { frames, width, height } = video;
+      const { frames, width, height, frameSeconds } = video;
       if (frames.length === 0) throw new RequestError("video", `expected at least one frame in ${label}, got none`);
-      media.push({ kind: "video", frames, width, height });
+      media.push({ kind: "video", frames, width, height, frameSeconds });
       videoSeconds = video.durationSeconds;
     }
     report();
@@ -111,12 +111,15 @@ function samplingOf(
 }
 
 function reportMedia(
+  { config, framesAsImages, model }: LoadedModel,
   media: readonly DecodedMedia[],
   plan: MediaPlan,
   prompt: Prompt,
   spans: readonly MediaRowSpan[],
 ): MediaReport[] {
-  return media.map(({ kind, width, height }, part) => {
+  const poolSize = framesAsImages ? undefined : config.videoEncoder.poolSizes[0];
+  return media.map((item, part) => {
+    const { kind, width, height } = item;
     const own = spans.filter((_, token) => prompt.media[token].part === part);
     const { tiles, grid } = plan.parts[part];
     return {
@@ -124,9 +127,13 @@ function reportMedia(
       width,
       height,
       grid: grid ? [grid.cols, grid.rows] : [1, 1],
+      scales: scaleGrids(grid, config.image),
       tiles,
+      patchTokens: tiles * model.tokensPerTile,
       tokens: own.reduce((sum, { start, end }) => sum + end - start, 0),
       spans: own.map(({ start, end }): [number, number] => [start, end]),
+      frameSeconds: item.kind === "video" ? item.frameSeconds : null,
+      pooling: (kind === "video" ? poolSize : undefined) ?? null,
     };
   });
 }

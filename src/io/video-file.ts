@@ -52,6 +52,8 @@ export interface VideoFrames {
   readonly fps: number | null;
   /** frameCount / fps. */
   readonly durationSeconds: number | null;
+  /** Where each of `frames` lies: its index / fps. Null where frames have no times. */
+  readonly frameSeconds: readonly number[] | null;
   /** Of the first sampled frame, as it was decoded. */
   readonly width: number;
   readonly height: number;
@@ -196,7 +198,7 @@ async function readEvenly(
     budget.add(frame);
     return frame;
   });
-  return videoFrames(frames, frameCount, null, limits);
+  return videoFrames(frames, { frameCount, fps: null, indices }, limits);
 }
 
 async function readAnimation(data: string | Uint8Array, limits: Limits): Promise<VideoFrames> {
@@ -215,7 +217,8 @@ async function readAnimation(data: string | Uint8Array, limits: Limits): Promise
     budget.add(mapped);
     decoded.set(index, mapped);
   }
-  return videoFrames(await collectFrames(indices, (index) => decoded.get(index) ?? null), frameCount, fps, limits);
+  const frames = await collectFrames(indices, (index) => decoded.get(index) ?? null);
+  return videoFrames(frames, { frameCount, fps, indices: indices.filter((index) => decoded.has(index)) }, limits);
 }
 
 /** KEEPS: a frame of less than 20 ms is shown for 100 ms, as players and the original's reader do. */
@@ -259,13 +262,16 @@ async function sampleVideo(video: OpenVideo, limits: Limits): Promise<VideoFrame
     new PixelBudget(limits).expect(wanted.length, video.width, video.height);
     const decoded = await video.decode(wanted);
     const place = new Map(wanted.map((index, i) => [index, i]));
-    const frames = await collectFrames(indices, (index) => decoded[place.get(index) ?? -1] ?? null);
-    return { frames, frameCount, isWhole: decoded.length === wanted.length };
+    const frameAt = (index: number): RgbImage | null => decoded[place.get(index) ?? -1] ?? null;
+    const frames = await collectFrames(indices, frameAt);
+    const kept = indices.filter((index) => frameAt(index) !== null);
+    return { frames, frameCount, indices: kept, isWhole: decoded.length === wanted.length };
   };
   let sampled = await sample(video.reportedFrames);
   // Fewer frames than claimed: count what is there, and choose again.
   if (!sampled.isWhole) sampled = await sample(Math.min(video.reportedFrames, await video.countFrames()));
-  return videoFrames(sampled.frames, sampled.frameCount, video.fps, limits);
+  const { frames, frameCount, indices } = sampled;
+  return videoFrames(frames, { frameCount, fps: video.fps, indices }, limits);
 }
 
 function sampledIndices(frameCount: number, fps: number | null, { sampling, label }: Limits): number[] {
@@ -278,17 +284,20 @@ function sampledIndices(frameCount: number, fps: number | null, { sampling, labe
   return sampleFrameIndices(frameCount, sampling, fps ?? 0);
 }
 
+/** @param source.indices Of `frames`, one each. */
 function videoFrames(
   frames: readonly RgbImage[],
-  frameCount: number,
-  fps: number | null,
+  source: { readonly frameCount: number; readonly fps: number | null; readonly indices: readonly number[] },
   { label }: Limits,
 ): VideoFrames {
+  const { frameCount, fps, indices } = source;
   if (frames.length === 0) {
     throw new RequestError("video", `expected at least one frame in ${label}, got none that can be decoded`);
   }
   const { width, height } = frames[0];
-  return { frames, frameCount, fps, durationSeconds: fps === null ? null : frameCount / fps, width, height };
+  const durationSeconds = fps === null ? null : frameCount / fps;
+  const frameSeconds = fps === null ? null : indices.map((index) => index / fps);
+  return { frames, frameCount, fps, durationSeconds, frameSeconds, width, height };
 }
 
 /** Refuses more pixels than may be in memory at once. */

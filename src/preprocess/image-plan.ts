@@ -119,6 +119,14 @@ export function planFrames(frames: readonly RgbImage[], options: ImageOptions): 
   };
 }
 
+/** [columns, rows] of each scale of a picture whose last scale has `grid`, from coarse to fine; null: it was not tiled. */
+export function scaleGrids(grid: TileGrid | null, { aspectRatio, s2Scales }: ImageOptions): [number, number][] {
+  if (grid === null) return [[1, 1]];
+  const squares = aspectRatio === "dynamic_s2" ? s2Scales.slice(0, -1) : [];
+  const ratios = squares.map((scale) => Math.floor(scale / s2Scales[0]));
+  return [...ratios.map((ratio): [number, number] => [ratio, ratio]), [grid.cols, grid.rows]];
+}
+
 /** True when a picture among `pictures` is cut into several tiles. */
 export function isTiled(pictures: number, options: ImageOptions): boolean {
   return pictures === 1 && (options.aspectRatio === "dynamic" || options.aspectRatio === "dynamic_s2");
