@@ -3,16 +3,19 @@
  * In Node the package resolves to node.ts, which has all of this and `loadModel`.
  */
 
-/** Length, sampling, stop strings and so on. */
-export type { GenerateOptions } from "./api/generate-options.ts";
+/** Length, sampling, form of the answer, tools, stop strings and so on. */
+export type { GenerateOptions, ResponseFormat, Tool, ToolChoice } from "./api/generate-options.ts";
 /** A running answer and its result. */
 export {
   type FinishReason,
   Generation,
   type GenerationChunk,
   type GenerationResult,
+  type LogprobOf,
   type MediaReport,
   type Timings,
+  type TokenLogprob,
+  type ToolCall,
 } from "./api/generation.ts";
 /** A conversation, and whatever `generate` takes. */
 export type { Message, PromptInput } from "./api/messages.ts";
@@ -43,6 +46,14 @@ export { type GeneratedToken, type GenerateTokensOptions, generateTokens } from 
 export { Sampler } from "./engine/sampler.ts";
 /** Numbers that say how to sample. */
 export type { SamplingOptions } from "./engine/sampling-options.ts";
+/** What an answer must look like, and what holds it to that. */
+export type {
+  ConstraintFor,
+  ConstraintSpec,
+  TokenConstraint,
+  TokenLogprobs,
+  ToolSpec,
+} from "./engine/token-constraint.ts";
 /** config.json and its relatives to plain values. */
 export { type NvilaConfig, parseNvilaConfig } from "./models/nvila/config.ts";
 /** The model itself: pixels and ids in, logits out. */
@@ -68,6 +79,8 @@ export { runSteps, type Steps } from "./tensor/scope.ts";
 /** Memory of a device with a shape. */
 export { Tensor } from "./tensor/tensor.ts";
 // — building blocks —
+/** Tokens as bytes. */
+export type { Vocabulary } from "./tokenizer/text-codec.ts";
 /** Text to ids and back, chat template, stop ids. */
 export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 /** The files that a tokenizer is made of. */

@@ -8,16 +8,19 @@
  * model.close();
  */
 
-/** Length, sampling, stop strings and so on. */
-export type { GenerateOptions } from "./api/generate-options.ts";
+/** Length, sampling, form of the answer, tools, stop strings and so on. */
+export type { GenerateOptions, ResponseFormat, Tool, ToolChoice } from "./api/generate-options.ts";
 /** A running answer and its result. */
 export {
   type FinishReason,
   Generation,
   type GenerationChunk,
   type GenerationResult,
+  type LogprobOf,
   type MediaReport,
   type Timings,
+  type TokenLogprob,
+  type ToolCall,
 } from "./api/generation.ts";
 // — models —
 /** From a folder or hub id to a model that answers. */
@@ -55,6 +58,14 @@ export { type GeneratedToken, type GenerateTokensOptions, generateTokens } from 
 export { Sampler } from "./engine/sampler.ts";
 /** Numbers that say how to sample. */
 export type { SamplingOptions } from "./engine/sampling-options.ts";
+/** What an answer must look like, and what holds it to that. */
+export type {
+  ConstraintFor,
+  ConstraintSpec,
+  TokenConstraint,
+  TokenLogprobs,
+  ToolSpec,
+} from "./engine/token-constraint.ts";
 /** Downloads into the Hugging Face cache, without loading. */
 export { type PulledModel, type PullOptions, pullModel } from "./hub/pull-model.ts";
 /** Writes a checkpoint with int4 and int8 weights. */
@@ -91,6 +102,8 @@ export { runSteps, type Steps } from "./tensor/scope.ts";
 /** Memory of a device with a shape. */
 export { Tensor } from "./tensor/tensor.ts";
 // — building blocks —
+/** Tokens as bytes. */
+export type { Vocabulary } from "./tokenizer/text-codec.ts";
 /** Text to ids and back, chat template, stop ids. */
 export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 /** The files that a tokenizer is made of. */

@@ -20,11 +20,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   preprocess: ["tokenizer", "core", "util"],
   models: ["nn", "checkpoint", "tensor", "backend", "preprocess", "core", "util"],
   engine: ["models", "nn", "tensor", "backend", "core", "util"],
+  grammar: ["engine", "tokenizer", "util"],
   io: ["quant", "tokenizer", "checkpoint", "preprocess", "backend", "core", "util"],
   hub: ["util"],
   api: [
     "hub",
     "io",
+    "grammar",
     "engine",
     "models",
     "preprocess",

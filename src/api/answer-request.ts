@@ -1,8 +1,8 @@
 /** One answer from question to result, through the engine that the model's requests share. */
 import type { Engine } from "../engine/engine.ts";
-import { AnswerText } from "../tokenizer/answer-text.ts";
+import { AnswerOutput } from "./answer-output.ts";
 import type { CheckedGenerateOptions } from "./generate-options.ts";
-import type { FinishReason, GenerationResult } from "./generation.ts";
+import type { GenerationResult } from "./generation.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import { promptItems } from "./media-items.ts";
 import type { CheckedMessage } from "./messages.ts";
@@ -20,7 +20,7 @@ export async function answerRequest(
   { emit, signal, askedMs }: Omit<RunOptions, "taps">,
 ): Promise<GenerationResult> {
   const { tokenizer, contextLength } = loaded;
-  const { maxTiles, maxTokens, stop, sampling, onProgress } = options;
+  const { maxTiles, maxTokens, sampling, constraint, logprobs, onProgress } = options;
   const pace = createPace(signal);
   const startMs = performance.now();
   const prepared = await prepareRequest(loaded, messages, { maxTiles, signal, pace, onProgress });
@@ -29,9 +29,7 @@ export async function answerRequest(
   const request = withoutPixels(prepared);
   const preparedMs = performance.now();
 
-  const answer = new AnswerText(tokenizer.decodeStream({ skipSpecialTokens: true }), stop);
-  let finishReason: FinishReason = "stop";
-  const tokenIds: number[] = [];
+  const output = new AnswerOutput(tokenizer, options, emit);
   const engineRequest = {
     prompt,
     sampling,
@@ -39,21 +37,17 @@ export async function answerRequest(
     stopIds: tokenizer.stopIds,
     maxTokens,
     contextLength,
+    constraint,
+    logprobs,
   };
   const report = await engine().run(engineRequest, {
     signal,
     onVision: (done, total) => onProgress({ stage: "vision", label: "tiles encoded", done, total }),
     onPrefill: (done, total) => onProgress({ stage: "prefill", label: "prompt tokens read", done, total }),
-    onToken: (id, end) => {
-      tokenIds.push(id);
-      emit({ text: answer.push(id), tokenIds: [id] });
-      finishReason = answer.isStopped || end === null ? "stop" : end;
-      return answer.isStopped ? "stop" : undefined;
-    },
+    onToken: (id, end, logprobs) => output.push(id, end, logprobs),
   });
-  const rest = answer.end();
-  if (rest !== "") emit({ text: rest, tokenIds: [] });
+  const answer = output.end();
   const { encodedMs, firstTokenMs: firstMs, cachedRows: cachedTokens } = report;
   const times = { askedMs, startMs, preparedMs, encodedMs, firstMs, endMs: performance.now() };
-  return resultOf(loaded, { request, text: answer.text, tokenIds, finishReason, cachedTokens, times });
+  return resultOf(loaded, { request, answer, cachedTokens, times });
 }

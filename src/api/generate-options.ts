@@ -1,7 +1,9 @@
 /** Options of `model.generate`, and their check. */
+import { checkLogprobs } from "../engine/logprobs.ts";
 import { checkSamplingOptions, type SamplingOptions } from "../engine/sampling-options.ts";
+import type { ConstraintSpec } from "../engine/token-constraint.ts";
 import { createStopText } from "../tokenizer/stop-text.ts";
-import { RequestError } from "../util/errors.ts";
+import { RequestError, UnsupportedError } from "../util/errors.ts";
 import type { Progress } from "./progress.ts";
 
 /** How an answer is made. Without sampling options decoding is greedy, as the original's default. */
@@ -18,10 +20,25 @@ export interface GenerateOptions {
   readonly minP?: number;
   /** Above 1 discourages tokens that are in the prompt or the answer already. Default 1. */
   readonly repetitionPenalty?: number;
+  /** −2 … 2: above 0 discourages tokens that the answer has already, once each. Default 0. */
+  readonly presencePenalty?: number;
+  /** −2 … 2: above 0 discourages tokens the more often the answer has them. Default 0. */
+  readonly frequencyPenalty?: number;
   /** Makes sampling repeatable. Default: a new seed for each answer. */
   readonly seed?: number;
   /** Texts that end the answer; they are not part of it. */
   readonly stop?: string | readonly string[];
+  /** Report how likely each token was, and this many alternatives, 0..20. Default: nothing. */
+  readonly logprobs?: number;
+  /**
+   * What the answer must look like. With JSON the text always parses, and validates against the schema; what cannot be guaranteed is
+   * refused. Default: any text.
+   */
+  readonly responseFormat?: ResponseFormat;
+  /** Functions that the model may call. */
+  readonly tools?: readonly Tool[];
+  /** Whether it calls: as it likes ("auto", default), not at all, at least once, or just this one. */
+  readonly toolChoice?: ToolChoice;
   /** System message instead of the template's own. */
   readonly system?: string;
   /** Most tiles for one picture. Default: `max_tiles` of the checkpoint. */
@@ -31,20 +48,41 @@ export interface GenerateOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** Any text, any JSON object, or JSON that validates. */
+export type ResponseFormat =
+  | { readonly type: "text" }
+  | { readonly type: "json_object" }
+  | { readonly type: "json_schema"; readonly schema: object | boolean };
+
+/** A function that the model may call. */
+export interface Tool {
+  readonly name: string;
+  readonly description?: string;
+  /** JSON schema of the arguments, an object. Default: no arguments. */
+  readonly parameters?: object;
+}
+
+/** Whether the model calls tools: as it likes, never, at least once, or this one. */
+export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
+
 export interface CheckedGenerateOptions {
   readonly maxTokens: number | null;
   readonly maxTiles: number | null;
   readonly stop: readonly string[];
   readonly sampling: SamplingOptions;
+  readonly logprobs: number | null;
+  readonly constraint: ConstraintSpec | null;
   readonly onProgress: (progress: Progress) => void;
 }
 
 /** @throws RequestError when an option is out of its range. */
 export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateOptions {
   const { maxTokens, maxTiles, stop = [], system, temperature, topK, topP, minP, repetitionPenalty, seed } = options;
-  const given = { temperature, topK, topP, minP, repetitionPenalty, seed };
+  const { presencePenalty, frequencyPenalty, logprobs = null } = options;
+  const given = { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed };
   const sampling = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   checkSamplingOptions(sampling);
+  checkLogprobs(logprobs);
   const stops = typeof stop === "string" ? [stop] : stop;
   createStopText(stops);
   if (system !== undefined && typeof system !== "string")
@@ -54,8 +92,29 @@ export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateO
     maxTiles: positiveOrNull("maxTiles", maxTiles),
     stop: stops,
     sampling,
+    logprobs,
+    constraint: constraintOf(options),
     onProgress: options.onProgress ?? (() => {}),
   };
+}
+
+function constraintOf({ responseFormat = { type: "text" }, tools = [] }: GenerateOptions): ConstraintSpec | null {
+  if (tools.length > 0) throw new UnsupportedError("generate", "tools are not there yet");
+  switch (responseFormat.type) {
+    case "text":
+      return null;
+    case "json_object":
+      return { kind: "json_object" };
+    case "json_schema":
+      return { kind: "json_schema", schema: responseFormat.schema };
+    default: {
+      responseFormat satisfies never;
+      throw new RequestError(
+        "generate",
+        `expected a responseFormat of type text, json_object or json_schema, got ${JSON.stringify(responseFormat)}`,
+      );
+    }
+  }
 }
 
 function positiveOrNull(name: string, value: number | undefined): number | null {

@@ -9,6 +9,31 @@ export interface GenerationChunk {
   readonly text: string;
   /** The tokens behind it. */
   readonly tokenIds: readonly number[];
+  /** Of `tokenIds`, one for one; only with the option `logprobs`. */
+  readonly logprobs?: readonly TokenLogprob[];
+}
+
+/** A token and the natural logarithm of the probability that the model gave it, before sampling options and constraints. */
+export interface LogprobOf {
+  readonly id: number;
+  /** U+FFFD where the token is a part of a character; see `bytes`. */
+  readonly text: string;
+  readonly bytes: readonly number[];
+  readonly logprob: number;
+}
+
+/** A token of the answer with the likeliest tokens at its place, likeliest first; its own may be among them. */
+export interface TokenLogprob extends LogprobOf {
+  readonly top: readonly LogprobOf[];
+}
+
+/** A call that the model makes of one of the `tools`. */
+export interface ToolCall {
+  /** Unique; a message of role "tool" answers it by this. */
+  readonly id: string;
+  readonly name: string;
+  /** JSON text of the arguments. */
+  readonly arguments: string;
 }
 
 /** One picture or video as the model saw it. */
@@ -51,8 +76,8 @@ export interface Timings {
   readonly decodeTokensPerSecond: number;
 }
 
-/** Why an answer ended: a stop token or stop string, `maxTokens`, or the model's context limit. */
-export type FinishReason = "stop" | "length" | "context";
+/** Why an answer ended: a stop token or stop string, `maxTokens`, the model's context limit, or that it calls tools. */
+export type FinishReason = "stop" | "length" | "context" | "tool_calls";
 
 /** A whole answer. */
 export interface GenerationResult {
@@ -71,6 +96,10 @@ export interface GenerationResult {
   /** Rows of the prompt that an earlier request had computed already: they cost nothing. */
   readonly cachedTokens: number;
   readonly finishReason: FinishReason;
+  /** One for each of `tokenIds`; null without the option `logprobs`. */
+  readonly logprobs: readonly TokenLogprob[] | null;
+  /** Calls of tools, in order; they are not part of `text`. */
+  readonly toolCalls: readonly ToolCall[];
   readonly media: readonly MediaReport[];
   readonly timings: Timings;
   readonly memory: { readonly peakRssBytes: number };

@@ -1,7 +1,8 @@
 /** The beginning and the end that every way of answering shares: does the prompt fit, and what is the result. */
 import { decodeTimeTokens } from "../preprocess/time-tokens.ts";
 import { RequestError } from "../util/errors.ts";
-import type { FinishReason, GenerationResult, MediaReport } from "./generation.ts";
+import type { AnswerFacts } from "./answer-output.ts";
+import type { GenerationResult, MediaReport } from "./generation.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import type { PreparedRequest } from "./prepare-request.ts";
 
@@ -16,26 +17,24 @@ export function withoutPixels({ prompt, length, media, videoSeconds }: PreparedR
 /** A finished answer. Times are in `performance.now()` time. */
 export interface Answered {
   readonly request: RequestFacts;
-  readonly text: string;
-  readonly tokenIds: readonly number[];
-  readonly finishReason: FinishReason;
+  readonly answer: AnswerFacts;
   readonly cachedTokens: number;
   readonly times: Readonly<Record<"askedMs" | "startMs" | "preparedMs" | "encodedMs" | "firstMs" | "endMs", number>>;
 }
 
 export function resultOf(loaded: LoadedModel, answered: Answered): GenerationResult {
   const { backend } = loaded;
-  const { request, text, tokenIds, finishReason, cachedTokens, times } = answered;
+  const { request, answer, cachedTokens, times } = answered;
+  const { text, tokenIds } = answer;
   const decodeMs = times.endMs - times.firstMs;
   return {
-    text,
+    ...answer,
+    toolCalls: [],
     timedText: timedText(text, loaded, request.videoSeconds),
-    tokenIds,
     promptTokenIds: request.prompt.ids,
     promptText: request.prompt.text,
     promptLength: request.length,
     cachedTokens,
-    finishReason,
     media: request.media,
     timings: {
       loadMs: loaded.loadMs,

@@ -4,13 +4,15 @@
  */
 import { generateTokens } from "../engine/generate.ts";
 import { Sampler } from "../engine/sampler.ts";
+import type { ConstraintFor } from "../engine/token-constraint.ts";
 import type { NvilaModel, StageTap, TileSource } from "../models/nvila/nvila-model.ts";
 import type { MediaRows, SplicedPrompt } from "../models/nvila/splice.ts";
 import { release, runSteps, type Steps } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { AnswerText } from "../tokenizer/answer-text.ts";
+import { UnsupportedError } from "../util/errors.ts";
+import { AnswerOutput } from "./answer-output.ts";
 import type { CheckedGenerateOptions } from "./generate-options.ts";
-import type { FinishReason, GenerationChunk, GenerationResult } from "./generation.ts";
+import type { GenerationChunk, GenerationResult } from "./generation.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import type { CheckedMessage } from "./messages.ts";
 import { createPace } from "./pace.ts";
@@ -35,6 +37,8 @@ export interface RunOptions {
   /** When the caller asked, in `performance.now()` time. */
   readonly askedMs: number;
   readonly taps?: RunTaps;
+  /** Makes the automaton of a constraint; needed for options that have one. */
+  readonly constraintFor?: ConstraintFor;
 }
 
 /** @throws RequestError, UnsupportedError for media or a prompt that cannot be used; the signal's reason on abort. */
@@ -46,22 +50,24 @@ export async function runRequest(
 ): Promise<GenerationResult> {
   const { model, tokenizer, contextLength } = loaded;
   const { emit, taps = {} } = run;
-  const { maxTokens, stop, sampling, onProgress } = options;
+  const { maxTokens, sampling, constraint, logprobs, onProgress } = options;
+  if (constraint && !run.constraintFor)
+    throw new UnsupportedError("generate", "expected constraintFor with a constraint");
   const pace = createPace(run.signal);
   const startMs = performance.now();
   const { embeds, preparedMs, request } = await encodePrompt(loaded, messages, options, run, pace);
   const encodedMs = performance.now();
 
-  const answer = new AnswerText(tokenizer.decodeStream({ skipSpecialTokens: true }), stop);
-  let finishReason: FinishReason = "stop";
+  const output = new AnswerOutput(tokenizer, options, emit);
   let firstMs = 0;
-  const tokenIds: number[] = [];
   using cache = model.llm.createCache(Math.min(contextLength, request.length + (maxTokens ?? contextLength)));
   try {
     const tokens = generateTokens(model.llm, {
       embeds,
       cache,
       sampler: new Sampler(sampling, request.prompt.ids),
+      constraint: constraint && run.constraintFor ? run.constraintFor(constraint) : null,
+      logprobs,
       stopIds: tokenizer.stopIds,
       maxTokens,
       contextLength,
@@ -70,27 +76,20 @@ export async function runRequest(
       ...(taps.layer ? { onPromptLayer: taps.layer } : {}),
       ...(taps.logits ? { onLogits: taps.logits } : {}),
     });
-    for await (const { id, end } of tokens) {
-      if (tokenIds.length === 0) {
+    for await (const { id, end, logprobs } of tokens) {
+      if (firstMs === 0) {
         firstMs = performance.now();
         release(embeds); // the cache has it now
       }
-      tokenIds.push(id);
-      emit({ text: answer.push(id), tokenIds: [id] });
-      if (end !== null) finishReason = end;
-      if (answer.isStopped) {
-        finishReason = "stop";
-        break;
-      }
+      if (output.push(id, end, logprobs) === "stop") break;
     }
   } finally {
-    if (tokenIds.length === 0) release(embeds);
+    if (firstMs === 0) release(embeds);
   }
-  const rest = answer.end();
-  if (rest !== "") emit({ text: rest, tokenIds: [] });
+  const answer = output.end();
   const endMs = performance.now();
   const times = { askedMs: run.askedMs, startMs, preparedMs, encodedMs, firstMs, endMs };
-  return resultOf(loaded, { request, text: answer.text, tokenIds, finishReason, cachedTokens: 0, times });
+  return resultOf(loaded, { request, answer, cachedTokens: 0, times });
 }
 
 /** The prompt as rows, and what is worth knowing of it. Pictures and tiles are let go of at the end. */

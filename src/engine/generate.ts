@@ -9,16 +9,11 @@ import { readAndRelease, release, runSteps } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { RequestError } from "../util/errors.ts";
 import type { Sampler } from "./sampler.ts";
-
-/** Why a sequence ended: a stop id, `maxTokens`, or no more room for another token. */
-export type EndReason = "stop" | "length" | "context";
+import { type ChosenToken, TokenChoice } from "./token-choice.ts";
+import type { TokenConstraint } from "./token-constraint.ts";
 
 /** One token of an answer. */
-export interface GeneratedToken {
-  readonly id: number;
-  /** Set with the last token. */
-  readonly end: EndReason | null;
-}
+export type GeneratedToken = ChosenToken;
 
 /** What the loop needs besides the model. */
 export interface GenerateTokensOptions {
@@ -27,6 +22,10 @@ export interface GenerateTokensOptions {
   /** Empty, or holding what comes before the prompt. Stays the caller's. */
   readonly cache: KvCache;
   readonly sampler: Sampler;
+  /** What the answer must look like; used up by it. Default: anything. */
+  readonly constraint?: TokenConstraint | null;
+  /** Alternatives to report with each token, 0..20. Default null: no log-probabilities. */
+  readonly logprobs?: number | null;
   /** A token of these ends the answer and is part of it. */
   readonly stopIds: ReadonlySet<number>;
   /** Longest answer; null: as far as the context goes. */
@@ -51,16 +50,14 @@ const CHUNK_ROWS = 256;
 /**
  * Tokens one by one. Leaving the loop early is allowed at any time.
  *
- * @throws RequestError when the prompt leaves no room for an answer, or `maxTokens` is no positive whole number.
+ * @throws RequestError when the prompt leaves no room for an answer, `maxTokens` is no positive whole number, or it is too small for
+ * what the constraint asks for.
  */
 export async function* generateTokens(
   llm: Qwen2Model,
   options: GenerateTokensOptions,
 ): AsyncGenerator<GeneratedToken, void, void> {
   const { embeds, cache, sampler, stopIds, maxTokens, contextLength, pace, onLogits } = options;
-  if (maxTokens !== null && !(Number.isSafeInteger(maxTokens) && maxTokens >= 1)) {
-    throw new RequestError("generate", `expected maxTokens to be a whole number of at least 1, got ${maxTokens}`);
-  }
   const start = cache.length + embeds.shape[0];
   if (start >= contextLength) {
     throw new RequestError(
@@ -68,26 +65,22 @@ export async function* generateTokens(
       `expected a prompt below the context of ${contextLength} tokens, got ${start}, which leaves no room for an answer`,
     );
   }
-  const choose = async (logits: Tensor): Promise<number> => {
+  const { constraint = null, logprobs = null } = options;
+  const room = contextLength - start;
+  const choice = new TokenChoice({ sampler, constraint, logprobs, stopIds, maxTokens, room });
+  const choose = async (logits: Tensor): Promise<GeneratedToken> => {
     const row = await readAndRelease(logits); // [V]
     onLogits?.(row);
-    return sampler.next(row);
+    return choice.choose(row);
   };
 
-  let id = await choose(await readPrompt(llm, options));
-  for (let count = 1; ; count++) {
-    const end = stopIds.has(id)
-      ? "stop"
-      : count === maxTokens
-        ? "length"
-        : start + count >= contextLength
-          ? "context"
-          : null;
-    yield { id, end };
-    if (end !== null) return;
-    const row = llm.embed(Int32Array.of(id)); // [1, C]
+  let token = await choose(await readPrompt(llm, options));
+  for (;;) {
+    yield token;
+    if (token.end !== null) return;
+    const row = llm.embed(Int32Array.of(token.id)); // [1, C]
     try {
-      id = await choose(await runSteps(llm.forward(row, cache), pace));
+      token = await choose(await runSteps(llm.forward(row, cache), pace));
     } finally {
       release(row);
     }

@@ -1,13 +1,14 @@
 /** State of one request while the scheduler works on it: what it is told, what it holds, its open work. Decides nothing. */
 import type { Steps } from "../tensor/scope.ts";
-import type { EndReason } from "./generate.ts";
 import type { MediaItem, Sequence } from "./sequence.ts";
+import type { EndReason } from "./token-choice.ts";
+import type { TokenLogprobs } from "./token-constraint.ts";
 
 /** What a request is told on its way. */
 export interface RequestEvents {
   readonly signal: AbortSignal;
-  /** Each token as it is chosen. Returning "stop" ends the answer. */
-  readonly onToken: (id: number, end: EndReason | null) => "stop" | undefined;
+  /** Each token as it is chosen, with log-probabilities where they were asked for. Returning "stop" ends the answer. */
+  readonly onToken: (id: number, end: EndReason | null, logprobs?: TokenLogprobs) => "stop" | undefined;
   readonly onVision?: (tilesBegun: number, tiles: number) => void;
   readonly onPrefill?: (rowsDone: number, rows: number) => void;
 }

@@ -1,7 +1,7 @@
 /**
  * Chooses the next token from the logits of a position. Knows ids and numbers, no text and no model.
- * Order as in Hugging Face transformers: repetition penalty → temperature → top-k → top-p → min-p → draw. Greedy choice takes the
- * penalty alone. Exact ties: greedy takes the lowest id (argmax of torch), top-k keeps all that equal the k-th, top-p prefers lower ids.
+ * First come the tokens that are allowed at all, then the order of Hugging Face transformers: repetition penalty → presence and frequency
+ * penalty (OpenAI's: over the answer alone) → temperature → top-k → top-p → min-p → draw. Greedy choice takes the penalties alone. Exact ties: greedy takes the lowest id (argmax of torch), top-k keeps all that equal the k-th, top-p prefers lower ids.
  * DIFFERS: arithmetic is float64; transformers filters in the logits' own type. The penalty covers the prompt's text as well
  * (as transformers does for prompts of ids; the original hands embeddings over, so there it sees the answer only).
  */
@@ -14,8 +14,10 @@ import { checkSamplingOptions, type SamplingOptions } from "./sampling-options.t
 export class Sampler {
   readonly #options: ReturnType<typeof checkSamplingOptions>;
   readonly #random: Random;
-  /** Ids that the penalty applies to. */
+  /** Ids that the repetition penalty applies to. */
   readonly #seen: Set<number>;
+  /** How often the answer has each of its tokens. */
+  readonly #counts = new Map<number, number>();
 
   /**
    * @param history Ids before the answer, for the repetition penalty. Ids without logits (media) may be among them.
@@ -27,12 +29,18 @@ export class Sampler {
     this.#seen = new Set(history);
   }
 
-  /** The next id for logits[V]. Remembers it for the penalty. @throws WeightsError when the logits are no numbers. */
-  next(logits: Float32Array): number {
-    const penalized = this.#penalize(logits);
+  /**
+   * The next id for logits [V]. Remembers it for the penalties.
+   *
+   * @param allowed Bit mask of the ids that may come, as in `TokenConstraint`; null: all.
+   * @throws WeightsError when the logits are no numbers.
+   */
+  next(logits: Float32Array, allowed: Uint32Array | null = null): number {
+    const penalized = this.#penalize(allowed ? masked(logits, allowed) : logits);
     const best = argmax(penalized);
     const id = this.#options.temperature === 0 ? best : this.#draw(this.candidates(penalized));
     this.#seen.add(id);
+    this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
     return id;
   }
 
@@ -44,13 +52,19 @@ export class Sampler {
   }
 
   #penalize(logits: Float32Array): Float32Array {
-    const { repetitionPenalty } = this.#options;
-    if (repetitionPenalty === 1) return logits;
+    const { repetitionPenalty, presencePenalty, frequencyPenalty } = this.#options;
+    const countsMatter = (presencePenalty !== 0 || frequencyPenalty !== 0) && this.#counts.size > 0;
+    if (repetitionPenalty === 1 && !countsMatter) return logits;
     const penalized = logits.slice();
-    for (const id of this.#seen) {
-      if (id < 0 || id >= logits.length) continue;
-      const logit = logits[id];
-      penalized[id] = logit < 0 ? logit * repetitionPenalty : logit / repetitionPenalty;
+    if (repetitionPenalty !== 1) {
+      for (const id of this.#seen) {
+        if (id < 0 || id >= logits.length) continue;
+        const logit = logits[id];
+        penalized[id] = logit < 0 ? logit * repetitionPenalty : logit / repetitionPenalty;
+      }
+    }
+    if (countsMatter) {
+      for (const [id, count] of this.#counts) penalized[id] -= presencePenalty + count * frequencyPenalty;
     }
     return penalized;
   }
@@ -64,6 +78,19 @@ export class Sampler {
     }
     return ids[weights.findLastIndex((weight) => weight > 0)]; // rounding left a rest
   }
+}
+
+/** `logits` with −Infinity where the mask has no bit. */
+function masked(logits: Float32Array, allowed: Uint32Array): Float32Array {
+  const kept = new Float32Array(logits.length).fill(Number.NEGATIVE_INFINITY);
+  const words = Math.min(allowed.length, (logits.length + 31) >>> 5);
+  for (let word = 0; word < words; word++) {
+    for (let bits = allowed[word]; bits !== 0; bits &= bits - 1) {
+      const id = word * 32 + 31 - Math.clz32(bits & -bits);
+      if (id < logits.length) kept[id] = logits[id];
+    }
+  }
+  return kept;
 }
 
 /** The id of the highest logit, the lowest among equals. @throws WeightsError when there is none. */

@@ -13,6 +13,10 @@ export interface SamplingOptions {
   readonly minP?: number;
   /** Above 1 makes tokens that were there before less likely. Default 1. */
   readonly repetitionPenalty?: number;
+  /** Taken once from the logit of each token that the answer has already: −2 … 2, above 0 asks for new ones. Default 0. */
+  readonly presencePenalty?: number;
+  /** Taken from a token's logit as often as the answer has it already: −2 … 2. Default 0. */
+  readonly frequencyPenalty?: number;
   /** Makes the choice repeatable: a whole number in 0 … 2⁵³ − 1. Default: another one each time. */
   readonly seed?: number;
 }
@@ -24,14 +28,19 @@ type Checked = { readonly [Name in Exclude<keyof SamplingOptions, "seed">]-?: nu
 /** The options with their defaults. @throws RequestError when one is out of its range. */
 export function checkSamplingOptions(options: SamplingOptions): Checked {
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed } = options;
+  const { presencePenalty = 0, frequencyPenalty = 0 } = options;
   expectNumber("temperature", temperature, "a number of 0 or more", temperature >= 0);
   expectNumber("topK", topK, "a whole number of 0 or more", Number.isSafeInteger(topK) && topK >= 0);
   expectNumber("topP", topP, "a number in 0..1", topP >= 0 && topP <= 1);
   expectNumber("minP", minP, "a number in 0..1", minP >= 0 && minP <= 1);
   expectNumber("repetitionPenalty", repetitionPenalty, "a number above 0", repetitionPenalty > 0);
+  for (const [name, value] of Object.entries({ presencePenalty, frequencyPenalty })) {
+    expectNumber(name, value, "a number in -2..2", value >= -2 && value <= 2);
+  }
   if (seed !== undefined)
     expectNumber("seed", seed, "a whole number in 0..2^53 - 1", Number.isSafeInteger(seed) && seed >= 0);
-  return { temperature, topK, topP, minP, repetitionPenalty, seed: seed ?? null };
+  const penalties = { repetitionPenalty, presencePenalty, frequencyPenalty };
+  return { temperature, topK, topP, minP, ...penalties, seed: seed ?? null };
 }
 
 function expectNumber(name: string, value: unknown, expected: string, isInRange: boolean): void {

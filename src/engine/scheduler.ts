@@ -13,6 +13,7 @@ import { Jobs } from "./jobs.ts";
 import type { Runner } from "./runner.ts";
 import { byArrival, type RequestEvents, type RequestReport, Running, tellVision } from "./running.ts";
 import { type EngineRequest, Sequence } from "./sequence.ts";
+import type { ConstraintFor } from "./token-constraint.ts";
 import { VisionCache } from "./vision-cache.ts";
 
 export interface SchedulerOptions {
@@ -21,6 +22,8 @@ export interface SchedulerOptions {
   /** Requests that may wait behind those; more are refused. */
   readonly maxQueue: number;
   readonly visionCacheBytes: number;
+  /** Makes the automaton of a request's constraint. Without it such requests are refused. */
+  readonly constraintFor?: ConstraintFor;
   /** Time for the background lane after each decode pass. Default 60. */
   readonly sliceMs?: number;
   /** Rows of a prompt that are read together when no answer is being decoded. Default 256. */
@@ -101,7 +104,7 @@ export class Scheduler {
         `expected at most ${maxQueue} waiting requests, got one more. You can try again later`,
       );
     }
-    const sequence = new Sequence(request, this.#arrivals++);
+    const sequence = new Sequence(request, this.#arrivals++, this.#options.constraintFor);
     const rows = this.#blocks.count * this.#blocks.blockSize;
     if (this.#blocks.blocksFor(sequence.maxRows) > this.#blocks.count) {
       throw new RequestError(
@@ -245,9 +248,9 @@ export class Scheduler {
     sequence.computed = sequence.length;
     this.#blocks.commit(sequence);
     this.#guard(item, () => {
-      const { id, end } = sequence.choose(logits);
+      const { id, end, logprobs } = sequence.choose(logits);
       if (sequence.generated.length === 1) item.firstTokenMs = this.#options.now();
-      const isStopped = events.onToken(id, end) === "stop";
+      const isStopped = events.onToken(id, end, logprobs ?? undefined) === "stop";
       if (end !== null || isStopped) this.#finish(item);
     });
   }

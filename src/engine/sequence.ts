@@ -4,10 +4,11 @@
  */
 import type { MediaInput, TileSource } from "../models/nvila/nvila-model.ts";
 import type { MediaKind } from "../models/nvila/splice.ts";
-import { RequestError } from "../util/errors.ts";
-import type { EndReason } from "./generate.ts";
+import { RequestError, UnsupportedError } from "../util/errors.ts";
 import { Sampler } from "./sampler.ts";
 import type { SamplingOptions } from "./sampling-options.ts";
+import { type ChosenToken, TokenChoice } from "./token-choice.ts";
+import type { ConstraintFor, ConstraintSpec } from "./token-constraint.ts";
 
 /** Grid of a picture's largest scale (Dynamic-S2). */
 export type MediaBlockSize = NonNullable<Extract<MediaInput, { kind: "image" }>["blockSizes"]>[number];
@@ -38,6 +39,10 @@ export interface EngineRequest {
   readonly maxTokens: number | null;
   /** Rows of prompt and answer together. */
   readonly contextLength: number;
+  /** What the answer must look like. Default null: anything. */
+  readonly constraint?: ConstraintSpec | null;
+  /** Alternatives to report with each token, 0..20. Default null: no log-probabilities. */
+  readonly logprobs?: number | null;
 }
 
 /** Rows [start, end) of a sequence that are text or one media item. */
@@ -56,7 +61,7 @@ export class Sequence {
   readonly segments: readonly Segment[];
   /** Tokens of the answer so far. */
   readonly generated: number[] = [];
-  readonly #sampler: Sampler;
+  readonly #choice: TokenChoice;
 
   /** Rows whose keys and values are in `blocks`. */
   computed = 0;
@@ -65,12 +70,15 @@ export class Sequence {
   /** Names of the full blocks in the prefix cache, as far as they have one. */
   chain: number[] = [];
 
-  /** @throws RequestError when the prompt is empty, leaves no room for an answer, or options are out of range. */
-  constructor(request: EngineRequest, arrival: number) {
-    const { maxTokens, contextLength } = request;
-    if (maxTokens !== null && !(Number.isSafeInteger(maxTokens) && maxTokens >= 1)) {
-      throw new RequestError("engine", `expected maxTokens to be a whole number of at least 1, got ${maxTokens}`);
-    }
+  /**
+   * @param constraintFor Makes the automaton of a constraint.
+   * @throws RequestError when the prompt is empty, leaves no room for an answer, or options are out of range; UnsupportedError for a
+   * constraint without `constraintFor`.
+   */
+  constructor(request: EngineRequest, arrival: number, constraintFor: ConstraintFor | null = null) {
+    const { contextLength, stopIds, maxTokens, constraint: spec = null, logprobs = null } = request;
+    if (spec && !constraintFor)
+      throw new UnsupportedError("engine", `this engine knows no constraints, got "${spec.kind}"`);
     this.arrival = arrival;
     this.request = request;
     const segments: Segment[] = [];
@@ -90,7 +98,10 @@ export class Sequence {
         `expected a prompt below the context of ${contextLength} tokens, got ${row}, which leaves no room for an answer`,
       );
     }
-    this.#sampler = new Sampler(request.sampling, request.history);
+    const sampler = new Sampler(request.sampling, request.history);
+    const constraint = spec && constraintFor ? constraintFor(spec) : null;
+    const room = contextLength - row;
+    this.#choice = new TokenChoice({ sampler, constraint, logprobs, stopIds, maxTokens, room });
   }
 
   /** Rows that are known: prompt and answer. */
@@ -105,18 +116,10 @@ export class Sequence {
   }
 
   /** Chooses the next token from logits [V] of the last row and appends it. */
-  choose(logits: Float32Array): { id: number; end: EndReason | null } {
-    const { stopIds, maxTokens, contextLength } = this.request;
-    const id = this.#sampler.next(logits);
-    this.generated.push(id);
-    const end = stopIds.has(id)
-      ? "stop"
-      : this.generated.length === maxTokens
-        ? "length"
-        : this.length >= contextLength
-          ? "context"
-          : null;
-    return { id, end };
+  choose(logits: Float32Array): ChosenToken {
+    const token = this.#choice.choose(logits);
+    this.generated.push(token.id);
+    return token;
   }
 
   /** Rows [start, end) as text ids and parts of media, in order. */

@@ -8,6 +8,13 @@ import { createDecodeStream, createUtf8Decoder, type DecodeStream } from "./deco
 import { PreTokenizer } from "./pre-tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-files.ts";
 
+/** The tokens of a vocabulary as bytes: id i is bytes[offsets[i], offsets[i + 1]). */
+export interface Vocabulary {
+  readonly bytes: Uint8Array;
+  /** [length + 1] */
+  readonly offsets: Uint32Array;
+}
+
 export class TextCodec {
   /** The highest id plus one. */
   readonly length: number;
@@ -73,6 +80,21 @@ export class TextCodec {
 
   idOf(token: string): number | null {
     return this.#added.get(token)?.id ?? this.#vocab.get(token) ?? null;
+  }
+
+  /** Null for an unknown id. */
+  bytesOf(id: number): Uint8Array | null {
+    return this.#bytesOf(id, false);
+  }
+
+  /** Every token; special ones and ids without a token are empty. */
+  vocabulary(): Vocabulary {
+    const offsets = new Uint32Array(this.length + 1);
+    const tokens = Array.from({ length: this.length }, (_, id) => this.#bytesOf(id, true));
+    for (const [id, token] of tokens.entries()) offsets[id + 1] = offsets[id] + (token?.length ?? 0);
+    const bytes = new Uint8Array(offsets[this.length]);
+    for (const [id, token] of tokens.entries()) if (token) bytes.set(token, offsets[id]);
+    return { bytes, offsets };
   }
 
   /** Special tokens that `encode` finds in `text`, each once. */

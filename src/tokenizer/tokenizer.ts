@@ -6,7 +6,7 @@ import { ConfigError } from "../util/errors.ts";
 import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from "./chat-template.ts";
 import type { DecodeStream } from "./decode-stream.ts";
 import { inferStopIds } from "./stop-ids.ts";
-import { TextCodec } from "./text-codec.ts";
+import { TextCodec, type Vocabulary } from "./text-codec.ts";
 import {
   IMAGE_TOKEN,
   readTokenizerFiles,
@@ -42,6 +42,10 @@ export interface Tokenizer {
   /** A detokenizer for ids that come one by one; special tokens are skipped by default. */
   decodeStream(options?: DecodeOptions): DecodeStream;
   idOf(token: string): number | null;
+  /** What an id stands for, special tokens included; null for an unknown id. Several ids together may make one character. */
+  bytesOf(id: number): Uint8Array | null;
+  /** All tokens as bytes, for constraints on answers; special tokens are empty there. */
+  vocabulary(): Vocabulary;
   /** Special tokens that `encode` would find in `text`, in order of first appearance. */
   specialTokensIn(text: string): string[];
   /** @throws ConfigError without a usable template. @throws RequestError when the template refuses the messages. */
@@ -88,6 +92,14 @@ class NvilaTokenizer implements Tokenizer {
 
   idOf(token: string): number | null {
     return this.#codec.idOf(token);
+  }
+
+  bytesOf(id: number): Uint8Array | null {
+    return this.#codec.bytesOf(id);
+  }
+
+  vocabulary(): Vocabulary {
+    return this.#codec.vocabulary();
   }
 
   specialTokensIn(text: string): string[] {

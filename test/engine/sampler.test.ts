@@ -46,6 +46,19 @@ const logitsArbitrary = fc
   })
   .map((values) => Float32Array.from(values));
 
+/** The penalties of OpenAI's API written out: each token of the answer costs its presence once and its frequency each time. */
+function definePenalized(
+  logits: Float32Array,
+  answer: readonly number[],
+  presence: number,
+  frequency: number,
+): number[] {
+  return Array.from(logits, (logit, id) => {
+    const count = answer.filter((other) => other === id).length;
+    return logit - (count > 0 ? presence : 0) - count * frequency;
+  });
+}
+
 describe("Sampler", () => {
   it("keeps the tokens and the probabilities that the definition keeps", () => {
     const options = fc.record({
@@ -116,6 +129,40 @@ describe("Sampler", () => {
     expect([...drawn].sort()).toEqual([...define(logits, options, history).keys()].sort());
   });
 
+  it("takes presence and frequency of the answer's tokens from their logits, not of the prompt's", () => {
+    const arbitrary = fc.tuple(
+      fc.array(fc.integer({ min: -8, max: 8 }), { minLength: 2, maxLength: 12 }),
+      fc.constantFrom(-2, -0.5, 0, 0.25, 2),
+      fc.constantFrom(-2, -0.5, 0, 0.25, 2),
+    );
+    fc.assert(
+      fc.property(arbitrary, ([values, presencePenalty, frequencyPenalty]) => {
+        const logits = Float32Array.from(values, (value) => value / 2); // sums stay exact
+        const sampler = new Sampler({ presencePenalty, frequencyPenalty }, [0, 1]);
+        const answer: number[] = [];
+        for (let step = 0; step < 12; step++) {
+          const expected = definePenalized(logits, answer, presencePenalty, frequencyPenalty);
+          const id = sampler.next(logits);
+          expect(id).toBe(expected.indexOf(Math.max(...expected)));
+          answer.push(id);
+        }
+      }),
+      { seed: 14 },
+    );
+  });
+
+  it("chooses among the ids of a mask alone", () => {
+    const logits = Float32Array.from({ length: 100 }, (_, id) => id / 10);
+    const mask = Uint32Array.of(0b1010, 0x8000_0000, 0, 0); // 1, 3, 63; ids beyond the mask may not come
+    expect(new Sampler().next(logits, mask)).toBe(63);
+    const drawn = new Set(
+      Array.from({ length: 300 }, (_, seed) => new Sampler({ temperature: 9, seed }).next(logits, mask.subarray(0, 1))),
+    );
+    expect([...drawn].sort()).toEqual([1, 3]);
+    const sampler = new Sampler({ presencePenalty: 2, frequencyPenalty: 2, repetitionPenalty: 3 });
+    expect(Array.from({ length: 3 }, () => sampler.next(logits, Uint32Array.of(0b1010)))).toEqual([3, 1, 3]);
+  });
+
   it("repeats itself with a seed and not without", () => {
     const random = new Random(1);
     const steps = Array.from({ length: 40 }, () => Float32Array.from({ length: 500 }, () => random.nextFloat() * 4));
@@ -163,6 +210,8 @@ describe("Sampler", () => {
     ["topK", [-1, 1.5, "3", null]],
     ["topP", [-0.1, 1.1, Number.NaN]],
     ["minP", [-0.1, 1.1]],
+    ["presencePenalty", [-2.1, 2.1, Number.NaN, "1"]],
+    ["frequencyPenalty", [-2.1, 2.1, null]],
     ["repetitionPenalty", [0, -1, Number.NaN]],
     ["seed", [-1, 0.5, 2 ** 53, "7"]],
   ])("refuses a wrong %s", (name, values) => {

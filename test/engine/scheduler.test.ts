@@ -1,10 +1,10 @@
 /** The two lanes on a mock with virtual time: fairness, aborts, blocks, the prefix cache, limits. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { EndReason } from "../../src/engine/generate.ts";
 import type { RequestReport } from "../../src/engine/running.ts";
 import { Scheduler, type SchedulerOptions } from "../../src/engine/scheduler.ts";
 import type { EngineRequest, MediaItem } from "../../src/engine/sequence.ts";
+import type { EndReason } from "../../src/engine/token-choice.ts";
 import { BusyError, RequestError } from "../../src/util/errors.ts";
 import { define, MockRunner, picture } from "./mock-runner.ts";
 
