@@ -3,6 +3,7 @@
  * Plain text in, plain text out. Source: VILA `decode_time_token`, `encode_time_token` at b760c34.
  */
 import { pythonFloatText, pythonRound2 } from "../util/python-float.ts";
+import { asciiDigits } from "../util/python-number.ts";
 import { pythonStrip } from "../util/python-strip.ts";
 import { roundHalfEven } from "./frame-sampling.ts";
 
@@ -44,8 +45,8 @@ export function decodeTimeTokens(text: string, options: TimeTokenOptions): strin
  */
 export function encodeTimeTokens(text: string, options: TimeTokenOptions): string {
   const { duration, numTimeTokens: N, timeTokenFormat = DEFAULT_FORMAT } = options;
-  const encoded = text.replace(/<([\d.]{1,20})>/g, (match, digits: string) => {
-    const time = Number(digits);
+  const encoded = text.replace(/<([\p{Nd}.]{1,20})>/gu, (match, digits: string) => {
+    const time = Number(asciiDigits(digits));
     if (Number.isNaN(time)) return match;
     return timeTokenFormat.replaceAll("{t}", String(roundHalfEven((time / duration) * (N - 1))));
   });

@@ -2,13 +2,17 @@
 
 /** `round(value, 2)`: correctly rounded, exact ties to even (JavaScript's `toFixed` rounds them up). */
 export function pythonRound2(value: number): number {
+  return pythonRound(value, 2);
+}
+
+/** `round(value, digits)` for 0 … 15 digits: correctly rounded, exact ties to even. */
+export function pythonRound(value: number, digits: number): number {
   if (!Number.isFinite(value) || Math.abs(value) >= 2 ** 50) return value;
-  const cents = value * 200;
-  // A tie is an odd number of half cents and, being a binary fraction, a multiple of 1/8.
-  const isTie = Number.isInteger(value * 8) && Number.isInteger(cents) && Math.abs(cents % 2) === 1;
-  if (!isTie) return Number(value.toFixed(2));
-  const below = Math.floor(cents / 2);
-  return (below % 2 === 0 ? below : below + 1) / 100;
+  // A tie is m / 2^(digits + 1) with m odd: any other half of a decimal step is no binary fraction.
+  const halves = Math.abs(value) * 2 ** (digits + 1);
+  if (!Number.isInteger(halves) || halves % 2 === 0) return Number(value.toFixed(digits));
+  const below = (halves * 5 ** digits - 1) / 2;
+  return (Math.sign(value) * (below % 2 === 0 ? below : below + 1)) / 10 ** digits;
 }
 
 /** `str(value)` of a float: 3 → "3.0". */
