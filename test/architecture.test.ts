@@ -22,6 +22,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   eval: ["preprocess", "util"],
   engine: ["models", "nn", "tensor", "backend", "core", "util"],
   grammar: ["engine", "tokenizer", "util"],
+  train: ["models", "nn", "tensor", "checkpoint", "preprocess", "backend", "core", "util"],
   io: ["quant", "tokenizer", "checkpoint", "preprocess", "backend", "core", "util"],
   hub: ["util"],
   api: [

@@ -42,6 +42,13 @@ export const BOUNDS = {
   function: { nmse: 1e-12, relative: 3e-6, ofLargest: 0, floor: 1e-12 },
   /** Scores err like sums; e^score carries that as a relative error of each weight; weights add up to 1. */
   attention: { nmse: 1e-12, relative: 0, ofLargest: 4e-6, floor: 1e-30 },
+  /**
+   * Gradients through norms, softmax and derivatives: differences of sums, each good to f32. Measured against the largest of all results of
+   * the operation, which have one order of magnitude.
+   */
+  gradient: { nmse: 1e-11, relative: 1e-6, ofLargest: 4e-6, floor: 1e-30 },
+  /** A step of AdamW: few f32 operations each, on what f64 would give. */
+  step: { nmse: 1e-12, relative: 2e-6, ofLargest: 2e-7, floor: 1e-30 },
 } as const satisfies Record<string, Bound>;
 
 export type OpClass = keyof typeof BOUNDS;
@@ -70,4 +77,22 @@ export const CLASS_OF_OP: Readonly<Record<OpName, OpClass>> = {
   copy: "exact",
   linearPacked: "packed",
   embeddingPacked: "exact",
+  accumulate: "exact",
+  linearBackwardInput: "sum",
+  linearBackwardWeight: "sum",
+  layerNormBackward: "gradient",
+  rmsNormBackward: "gradient",
+  attentionBackward: "gradient",
+  ropeBackward: "rotation",
+  geluBackward: "gradient",
+  swigluBackward: "gradient",
+  embeddingBackward: "sum",
+  patchEmbedBackward: "sum",
+  spaceToChannelBackward: "exact",
+  areaResizeBackward: "sum",
+  pool3dBackward: "sum",
+  takeColumns: "exact",
+  crossEntropy: "gradient",
+  sumOfSquares: "sum",
+  adamw: "step",
 };

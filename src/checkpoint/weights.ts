@@ -41,12 +41,21 @@ export class Weights {
   readonly #backend: Backend;
   readonly #prefix: string;
   readonly #used: Set<string>;
+  readonly #onTensor: ((fullName: string, tensor: Tensor) => void) | null;
 
-  constructor(source: TensorSource, backend: Backend, prefix = "", used: Set<string> = new Set()) {
+  /** @param onTensor Sees every dense tensor that a layer asks for: how a trainer finds the parameters. */
+  constructor(
+    source: TensorSource,
+    backend: Backend,
+    prefix = "",
+    used: Set<string> = new Set(),
+    onTensor: ((fullName: string, tensor: Tensor) => void) | null = null,
+  ) {
     this.#source = source;
     this.#backend = backend;
     this.#prefix = prefix;
     this.#used = used;
+    this.#onTensor = onTensor;
   }
 
   get backend(): Backend {
@@ -55,7 +64,7 @@ export class Weights {
 
   /** The sub-tree `name`. */
   at(name: string | number): Weights {
-    return new Weights(this.#source, this.#backend, `${this.#prefix}${name}.`, this.#used);
+    return new Weights(this.#source, this.#backend, `${this.#prefix}${name}.`, this.#used, this.#onTensor);
   }
 
   has(name: string): boolean {
@@ -74,7 +83,9 @@ export class Weights {
       throw new WeightsError("weights", `"${fullName}" has dtype ${info.dtype}, expected f32, bf16 or f16`);
     }
     this.#used.add(fullName);
-    return Tensor.from(this.#backend, info.dtype, this.#source.data(fullName), shape);
+    const tensor = Tensor.from(this.#backend, info.dtype, this.#source.data(fullName), shape);
+    this.#onTensor?.(fullName, tensor);
+    return tensor;
   }
 
   /**

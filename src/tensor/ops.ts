@@ -1,11 +1,13 @@
 /**
  * The operations as models call them: check shapes and dtypes once, allocate the result in the open scope, call the
- * backend. Errors are `[op] what was wrong, with the shapes`. Knows no model. (The autograd tape will record here.)
+ * backend. Errors are `[op] what was wrong, with the shapes`. Knows no model. Inside a training scope each notes itself on the tape
+ * (gradients.ts).
  */
 import type { AttentionOptions, Backend, GeluKind, PagedAttentionOptions } from "../backend/backend.ts";
 import type { DType } from "../core/dtype.ts";
 import { elementCount, formatShape, type Shape, shapesEqual } from "../core/shape.ts";
 import { ShapeError } from "../util/errors.ts";
+import * as gradients from "./gradients.ts";
 import {
   expectDType,
   expectF32,
@@ -20,6 +22,7 @@ import {
 } from "./op-checks.ts";
 import { PackedTensor } from "./packed-tensor.ts";
 import { registerStorage } from "./scope.ts";
+import { refuse } from "./tape.ts";
 import { Tensor } from "./tensor.ts";
 
 /** An uninitialised tensor owned by the open scope. */
@@ -43,9 +46,13 @@ export function linear(x: Tensor, weight: Tensor | PackedTensor, bias: Tensor | 
   const M = weight.shape[0];
   if (bias) expectVector("linear", "bias", bias, M);
   const out = empty(x.backend, "f32", [...x.shape.slice(0, -1), M]);
-  if (weight instanceof PackedTensor) x.backend.linearPacked(out, x, weight.packed, bias);
-  else x.backend.linear(out, x, weight, bias);
-  return out;
+  if (weight instanceof PackedTensor) {
+    refuse("linear with a quantised weight", x);
+    x.backend.linearPacked(out, x, weight.packed, bias);
+    return out;
+  }
+  x.backend.linear(out, x, weight, bias);
+  return gradients.recordLinear(out, x, weight, bias);
 }
 
 /** LayerNorm over the last axis. weight[C], bias[C]. */
@@ -56,7 +63,7 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number):
   expectVector("layer_norm", "bias", bias, C);
   const out = empty(x.backend, "f32", x.shape);
   x.backend.layerNorm(out, x, weight, bias, eps);
-  return out;
+  return gradients.recordLayerNorm(out, x, weight, bias, eps);
 }
 
 /** RMSNorm over the last axis. weight[C]. */
@@ -65,7 +72,7 @@ export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
   expectVector("rms_norm", "weight", weight, x.shape.at(-1) ?? 0);
   const out = empty(x.backend, "f32", x.shape);
   x.backend.rmsNorm(out, x, weight, eps);
-  return out;
+  return gradients.recordRmsNorm(out, x, weight, eps);
 }
 
 /** Scaled dot-product attention: q[T, H, D], k and v[S, Hkv, D] → [T, H, D]. Never materialises the score matrix. */
@@ -98,7 +105,7 @@ export function attention(
   expectSegments(checked, T, S);
   const out = empty(q.backend, "f32", q.shape);
   q.backend.attention(out, q, k, v, checked);
-  return out;
+  return gradients.recordAttention(out, q, k, v, checked);
 }
 
 /**
@@ -108,6 +115,7 @@ export function attention(
 export function pagedAttention(q: Tensor, k: Tensor, v: Tensor, options: PagedAttentionOptions): Tensor {
   for (const tensor of [q, k, v]) expectF32("paged_attention", "q, k and v", tensor);
   expectPaged(q, k, v, options);
+  refuse("paged attention", q);
   const out = empty(q.backend, "f32", q.shape);
   q.backend.pagedAttention(out, q, k, v, options);
   return out;
@@ -141,14 +149,14 @@ export function rope(x: Tensor, positions: Tensor, theta: number): Tensor {
   }
   const out = empty(x.backend, "f32", x.shape);
   x.backend.rope(out, x, positions, theta);
-  return out;
+  return gradients.recordRope(out, x, positions, theta);
 }
 
 export function gelu(x: Tensor, kind: GeluKind): Tensor {
   expectF32("gelu", "x", x);
   const out = empty(x.backend, "f32", x.shape);
   x.backend.gelu(out, x, kind);
-  return out;
+  return gradients.recordGelu(out, x, kind);
 }
 
 /** silu(gate) · up. */
@@ -156,14 +164,14 @@ export function swiglu(gate: Tensor, up: Tensor): Tensor {
   expectSameShape("swiglu", gate, up);
   const out = empty(gate.backend, "f32", gate.shape);
   gate.backend.swiglu(out, gate, up);
-  return out;
+  return gradients.recordSwiglu(out, gate, up);
 }
 
 export function add(a: Tensor, b: Tensor): Tensor {
   expectSameShape("add", a, b);
   const out = empty(a.backend, "f32", a.shape);
   a.backend.add(out, a, b);
-  return out;
+  return gradients.recordAdd(out, a, b);
 }
 
 /** Rows of table[V, C] as f32. @throws ShapeError when an id is outside 0 … V − 1. */
@@ -176,9 +184,12 @@ export function embedding(ids: Int32Array, table: Tensor | PackedTensor): Tensor
   const out = empty(table.backend, "f32", [ids.length, C]);
   if (ids.length === 0) return out;
   const rows = Tensor.from(table.backend, "i32", ids, [ids.length]);
-  if (table instanceof PackedTensor) table.backend.embeddingPacked(out, rows, table.packed);
-  else table.backend.embedding(out, rows, table);
-  return out;
+  if (table instanceof PackedTensor) {
+    table.backend.embeddingPacked(out, rows, table.packed);
+    return out;
+  }
+  table.backend.embedding(out, rows, table);
+  return gradients.recordEmbedding(out, rows, table);
 }
 
 /** Patch convolution plus position embedding: pixels[B, 3, S, S] → [B·P, C] with P = ⌊S/patch⌋². */
@@ -210,7 +221,7 @@ export function patchEmbed(pixels: Tensor, weight: Tensor, bias: Tensor, positio
   }
   const out = empty(pixels.backend, "f32", [B * P, C]);
   pixels.backend.patchEmbed(out, pixels, weight, bias, position);
-  return out;
+  return gradients.recordPatchEmbed(out, pixels, weight, bias, position);
 }
 
 /** k×k space-to-channel: x[B, s, s, C] → [B, ⌈s/k⌉, ⌈s/k⌉, k²C], zero padding at the end. */
@@ -223,7 +234,7 @@ export function spaceToChannel(x: Tensor, k: number): Tensor {
   const t = Math.ceil(s / k);
   const out = empty(x.backend, "f32", [B, t, t, k * k * C]);
   x.backend.spaceToChannel(out, x, k);
-  return out;
+  return gradients.recordSpaceToChannel(out, x, k);
 }
 
 /** Adaptive average resize of a map: x[h, w, C] → [height, width, C]. */
@@ -232,7 +243,7 @@ export function areaResize(x: Tensor, height: number, width: number): Tensor {
   if (x.shape.length !== 3) throw new ShapeError("area_resize", `expected x [h, w, C], got ${formatShape(x.shape)}`);
   const out = empty(x.backend, "f32", [height, width, x.shape[2]]);
   x.backend.areaResize(out, x);
-  return out;
+  return gradients.recordAreaResize(out, x);
 }
 
 /** Mean over non-overlapping windows: x[F, h, w, C] → [F/pt, h/ph, w/pw, C]. @throws ShapeError when a window does not divide. */
@@ -248,7 +259,7 @@ export function pool3d(x: Tensor, window: readonly [pt: number, ph: number, pw: 
   }
   const out = empty(x.backend, "f32", [F / pt, h / ph, w / pw, C]);
   x.backend.pool3d(out, x, window);
-  return out;
+  return gradients.recordPool3d(out, x, window);
 }
 
 /** Tiles row-major to one map: x[gy·gx, h, w, C] → [gy·h, gx·w, C]. */
@@ -260,7 +271,7 @@ export function stitchTiles(x: Tensor, gridRows: number, gridCols: number): Tens
   }
   const out = empty(x.backend, "f32", [gridRows * h, gridCols * w, C]);
   x.backend.stitchTiles(out, x, gridRows, gridCols);
-  return out;
+  return gradients.recordTiles(out, x, (dx, dy) => x.backend.splitTiles(dx, dy, gridRows, gridCols));
 }
 
 /** The inverse of stitchTiles: x[gy·h, gx·w, C] → [gy·gx, h, w, C]. */
@@ -275,7 +286,7 @@ export function splitTiles(x: Tensor, gridRows: number, gridCols: number): Tenso
   }
   const out = empty(x.backend, "f32", [gridRows * gridCols, height / gridRows, width / gridCols, C]);
   x.backend.splitTiles(out, x, gridRows, gridCols);
-  return out;
+  return gradients.recordTiles(out, x, (dx, dy) => x.backend.stitchTiles(dx, dy, gridRows, gridCols));
 }
 
 /** Columns side by side: parts[i][…, Cᵢ] → […, ΣCᵢ]; the leading axes must agree. */
@@ -295,7 +306,7 @@ export function concatColumns(parts: readonly Tensor[]): Tensor {
   }
   const out = empty(first.backend, "f32", [...leading, width]);
   first.backend.concatColumns(out, parts);
-  return out;
+  return gradients.recordConcatColumns(out, parts);
 }
 
 /** Rows below each other: parts[i][Tᵢ, …] → [ΣTᵢ, …]; the trailing axes and dtypes must agree. */
@@ -329,6 +340,7 @@ export function copyInto(target: Tensor, rowStart: number, source: Tensor): void
     );
   }
   target.backend.copy(target.storage, rowStart * width, source.storage);
+  gradients.recordCopy(target, rowStart, source);
 }
 
 /**
@@ -339,6 +351,7 @@ export function scatterRows(target: Tensor, rows: Int32Array, source: Tensor): v
   expectF32("scatter_rows", "target", target);
   expectF32("scatter_rows", "source", source);
   expectScatter(target, rows, source);
+  refuse("scatter_rows", source);
   target.backend.scatterRows(target, Tensor.from(target.backend, "i32", rows, [rows.length]), source);
 }
 

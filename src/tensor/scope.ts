@@ -15,6 +15,31 @@ class Scope {
 
 let current: Scope | null = null;
 
+/** Holds memory beyond the scope that owns it: the tape (tape.ts), while it is open. */
+export interface Keeper {
+  /** Takes over memory that a scope is about to free; false when it has no use for it. */
+  adopt(storage: Storage, backend: Backend): boolean;
+  /** Runs one layer, `body`, on `input`. */
+  region(input: Tensor, body: () => Tensor): Tensor;
+}
+
+let keeper: Keeper | null = null;
+
+/** Runs `body` with `next` as the keeper. */
+export function withKeeper<T>(next: Keeper | null, body: () => T): T {
+  const outer = keeper;
+  keeper = next;
+  try {
+    return body();
+  } finally {
+    keeper = outer;
+  }
+}
+
+function free(storage: Storage, backend: Backend): void {
+  if (!keeper?.adopt(storage, backend)) backend.free(storage);
+}
+
 /** Called by tensor/ops for each allocation. Outside any scope the memory is left to the garbage collector. */
 export function registerStorage(backend: Backend, storage: Storage): void {
   current?.owned.set(storage, backend);
@@ -31,7 +56,7 @@ export function scope<T>(body: () => T): T {
     return result;
   } finally {
     current = outer;
-    for (const [storage, backend] of inner.owned) backend.free(storage);
+    for (const [storage, backend] of inner.owned) free(storage, backend);
   }
 }
 
@@ -50,7 +75,7 @@ export function* scopeSteps<T>(body: () => Steps<T>): Steps<T> {
     }
   } finally {
     steps.return(undefined as never);
-    for (const [storage, backend] of inner.owned) backend.free(storage);
+    for (const [storage, backend] of inner.owned) free(storage, backend);
   }
 }
 
@@ -78,7 +103,7 @@ function nextIn<T>(inner: Scope, steps: Steps<T>): IteratorResult<void, T> {
 /** Frees a tensor's memory now if an open scope owns it or nobody does; for drivers, not for models. */
 export function release(tensor: Tensor): void {
   current?.owned.delete(tensor.root);
-  tensor.backend.free(tensor.root);
+  free(tensor.root, tensor.backend);
 }
 
 /** The f32 values of a tensor, which is freed; for drivers. */
@@ -109,7 +134,7 @@ export async function runSteps<T>(steps: Steps<T>, between: () => Promise<void> 
     }
   } finally {
     if (!isDone) steps.return(undefined as never);
-    for (const [storage, backend] of inner.owned) backend.free(storage);
+    for (const [storage, backend] of inner.owned) free(storage, backend);
   }
 }
 
@@ -124,7 +149,8 @@ export function* foldLayers<L>(
   let y = x;
   for (const [index, layer] of layers.entries()) {
     const input = y;
-    y = scope(() => step(layer, input, index));
+    const run = (): Tensor => scope(() => step(layer, input, index));
+    y = keeper ? keeper.region(input, run) : run();
     if (input !== x && input.root !== y.root) release(input);
     yield;
   }

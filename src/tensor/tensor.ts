@@ -1,6 +1,7 @@
 /**
  * A tensor: memory of one backend with a shape. Immutable by convention (only KV caches write into theirs, through
- * `copyInto`). Views share memory; `root` is the allocation behind them, for scopes.
+ * `copyInto`). Views share memory; `root` is the allocation behind them, for scopes and
+ * the tape, `offset` where in it they begin.
  */
 import type { Backend, Operand, Storage } from "../backend/backend.ts";
 import type { DType, HostArray } from "../core/dtype.ts";
@@ -13,8 +14,10 @@ export class Tensor implements Operand {
   readonly storage: Storage;
   readonly shape: Shape;
   readonly root: Storage;
+  /** Elements of `root` in front of this tensor. */
+  readonly offset: number;
 
-  constructor(backend: Backend, storage: Storage, shape: Shape, root: Storage = storage) {
+  constructor(backend: Backend, storage: Storage, shape: Shape, root: Storage = storage, offset = 0) {
     if (storage.length !== elementCount(shape)) {
       throw new ShapeError(
         "tensor",
@@ -25,6 +28,7 @@ export class Tensor implements Operand {
     this.storage = storage;
     this.shape = shape;
     this.root = root;
+    this.offset = offset;
   }
 
   /** Takes host data without a copy on host backends. */
@@ -38,7 +42,7 @@ export class Tensor implements Operand {
 
   /** Same memory, another shape with as many elements. @throws ShapeError otherwise. */
   reshape(shape: Shape): Tensor {
-    return new Tensor(this.backend, this.storage, shape, this.root);
+    return new Tensor(this.backend, this.storage, shape, this.root, this.offset);
   }
 
   /** Rows [start, end) of the first axis, sharing memory. @throws ShapeError when out of range. */
@@ -52,7 +56,7 @@ export class Tensor implements Operand {
     }
     const width = elementCount(rest);
     const view = this.backend.view(this.storage, start * width, (end - start) * width);
-    return new Tensor(this.backend, view, [end - start, ...rest], this.root);
+    return new Tensor(this.backend, view, [end - start, ...rest], this.root, this.offset + start * width);
   }
 
   /** Copies the elements to the host, in their own dtype (bf16 and f16 as bits). */

@@ -6,6 +6,7 @@ import type { Backend, Operand } from "../../src/backend/backend.ts";
 import type { DType } from "../../src/core/dtype.ts";
 import { elementCount, type Shape } from "../../src/core/shape.ts";
 import type { OpClass } from "../tolerance.ts";
+import { BACKWARD_CASES, type BackwardOpName } from "./backward-cases.ts";
 import type { InputSpec } from "./inputs.ts";
 import { PACKED_CASES } from "./packed-cases.ts";
 import { PAGED_CASES } from "./paged-cases.ts";
@@ -33,7 +34,8 @@ export type OpName =
   | "concatColumns"
   | "copy"
   | "linearPacked"
-  | "embeddingPacked";
+  | "embeddingPacked"
+  | BackwardOpName;
 
 export interface OpCase {
   readonly op: OpName;
@@ -533,4 +535,5 @@ export const OP_CASES: readonly OpCase[] = [
   ...patchCases,
   ...mapCases,
   ...PACKED_CASES,
+  ...BACKWARD_CASES,
 ];

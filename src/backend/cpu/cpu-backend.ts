@@ -7,7 +7,6 @@ import type { QuantizedWeight } from "../../core/quantized-weight.ts";
 import { elementCount } from "../../core/shape.ts";
 import type {
   AttentionOptions,
-  Backend,
   GeluKind,
   Int4Activations,
   Int8Rows,
@@ -18,8 +17,10 @@ import type {
   Storage,
 } from "../backend.ts";
 import { f32, HostMemory, i8, i32 } from "../host.ts";
+import type { LearningBackend, TrainingBackend } from "../training-backend.ts";
 import type { Binding, NativeContext } from "./binding.ts";
 import { type CpuPacked, PACKED_LAYOUT, packedFromBytes, packForCpu } from "./cpu-packed.ts";
+import { cpuTraining } from "./cpu-training.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
 
 export interface CpuOptions {
@@ -33,12 +34,13 @@ export interface CpuOptions {
 
 const BYTES_OF_CODE: Readonly<Record<Int4Activations, 1 | 2 | 3>> = { int8: 1, int16: 2, int24: 3 };
 
-export class CpuBackend implements Backend {
+export class CpuBackend implements LearningBackend {
   readonly name = "cpu";
   readonly description: string;
   readonly threads: number;
   readonly isa: string;
   readonly int4Activations: Int4Activations;
+  readonly training: TrainingBackend;
   readonly #memory = new HostMemory();
   readonly #native: Binding;
   readonly #context: NativeContext;
@@ -54,6 +56,7 @@ export class CpuBackend implements Backend {
     this.int4Activations = options.int4Activations ?? "int8";
     this.#context = native.createContext(options.threads, options.isa ?? process.env.NVILA_CPU_ISA ?? "");
     const { isa, threads } = native.describe(this.#context);
+    this.training = cpuTraining();
     this.isa = isa;
     this.threads = threads;
     this.description = `cpu (${isa}, ${threads} ${threads === 1 ? "thread" : "threads"})`;

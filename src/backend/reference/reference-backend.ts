@@ -7,7 +7,6 @@ import type { DType, HostArray } from "../../core/dtype.ts";
 import type { QuantizedWeight } from "../../core/quantized-weight.ts";
 import type {
   AttentionOptions,
-  Backend,
   GeluKind,
   Int4Activations,
   Int8Rows,
@@ -17,6 +16,7 @@ import type {
   Storage,
 } from "../backend.ts";
 import { HostMemory } from "../host.ts";
+import type { LearningBackend } from "../training-backend.ts";
 import { add } from "./add.ts";
 import { areaResize } from "./area-resize.ts";
 import { attention } from "./attention.ts";
@@ -37,12 +37,14 @@ import { scatterRows, scatterRowsInt8 } from "./scatter-rows.ts";
 import { spaceToChannel } from "./space-to-channel.ts";
 import { swiglu } from "./swiglu.ts";
 import { splitTiles, stitchTiles } from "./tiles.ts";
+import { referenceTraining } from "./training/reference-training.ts";
 
 /** The definition of every operation; slow, and everywhere. */
-export class ReferenceBackend implements Backend {
+export class ReferenceBackend implements LearningBackend {
   readonly name = "reference";
   readonly description = "reference (plain loops, 1 thread)";
   readonly threads = 1;
+  readonly training = referenceTraining;
   readonly int4Activations: Int4Activations;
   readonly #memory = new HostMemory();
 

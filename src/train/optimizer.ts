@@ -1,0 +1,95 @@
+/**
+ * AdamW over the trained parameters of a model, in groups with their own learning rate, with clipping by the norm of all gradients together.
+ * Moments are f32. Which parameters decay: matrices do, biases and LayerNorm's do not.
+ * Source: VILA `llava/train/llava_trainer.py` create_optimizer at b760c34; torch.optim.AdamW; torch.nn.utils.clip_grad_norm_.
+ */
+import { trainingOf } from "../backend/training-backend.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { Parameter } from "./parameters.ts";
+
+export interface OptimizerOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** Most that the norm of all gradients may be; null: no clipping. */
+  readonly maxGradientNorm: number | null;
+}
+
+export const ADAMW_DEFAULTS: OptimizerOptions = {
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  weightDecay: 0,
+  maxGradientNorm: null,
+};
+
+/** First and second moment of one parameter, f32 of its shape. */
+export interface Moments {
+  readonly m: Tensor;
+  readonly v: Tensor;
+}
+
+/** What gradients of a given norm are multiplied with so that the norm is at most `maxNorm`. */
+export function clipScale(norm: number, maxNorm: number): number {
+  return Math.min(1, maxNorm / (norm + 1e-6));
+}
+
+export class AdamW {
+  readonly options: OptimizerOptions;
+  readonly #moments = new Map<string, Moments>();
+  /** Steps taken. */
+  stepCount = 0;
+
+  constructor(options: Partial<OptimizerOptions> = {}) {
+    this.options = { ...ADAMW_DEFAULTS, ...options };
+  }
+
+  /** The moments of a parameter, zeros at first. */
+  momentsOf(parameter: Parameter): Moments {
+    const known = this.#moments.get(parameter.name);
+    if (known) return known;
+    const { backend, storage, shape } = parameter.tensor;
+    const zeros = (): Tensor => Tensor.from(backend, "f32", new Float32Array(storage.length), shape);
+    const moments = { m: zeros(), v: zeros() };
+    this.#moments.set(parameter.name, moments);
+    return moments;
+  }
+
+  /**
+   * One step on all `parameters` by their gradients, which stay as they are.
+   * @param learningRateOf Of a parameter in this step.
+   * @returns The norm of all gradients together, before clipping. Not finite: nothing was changed.
+   */
+  async step(parameters: readonly Parameter[], learningRateOf: (parameter: Parameter) => number): Promise<number> {
+    const norm = await gradientNorm(parameters);
+    if (!Number.isFinite(norm)) return norm;
+    const { beta1, beta2, eps, weightDecay, maxGradientNorm } = this.options;
+    const gradientScale = maxGradientNorm === null ? 1 : clipScale(norm, maxGradientNorm);
+    this.stepCount++;
+    for (const parameter of parameters) {
+      const { m, v } = this.momentsOf(parameter);
+      trainingOf(parameter.tensor.backend).adamw(parameter.tensor, m, v, parameter.gradient, {
+        learningRate: learningRateOf(parameter),
+        beta1,
+        beta2,
+        eps,
+        weightDecay: parameter.decays ? weightDecay : 0,
+        step: this.stepCount,
+        gradientScale,
+      });
+    }
+    return norm;
+  }
+}
+
+/** The norm of all gradients together. */
+export async function gradientNorm(parameters: readonly Parameter[]): Promise<number> {
+  let squares = 0;
+  for (const { gradient } of parameters) {
+    const out = Tensor.from(gradient.backend, "f32", new Float32Array(1), [1]);
+    trainingOf(gradient.backend).sumOfSquares(out, gradient);
+    squares += (await out.readF32())[0];
+  }
+  return Math.sqrt(squares);
+}

@@ -1,0 +1,123 @@
+/**
+ * The parameters of a model that learns: every dense tensor that a layer asked for, under its full name, in three module groups. Values are
+ * f32 memory of their own; gradients are added up in f32 beside them. Tensors of the checkpoint that no layer reads are kept as they are,
+ * so that a saved checkpoint is complete. Knows no model: names begin with the component's folder.
+ */
+import type { Backend, Storage } from "../backend/backend.ts";
+import { type TensorInfo, type TensorSource, Weights } from "../checkpoint/weights.ts";
+import type { HostArray } from "../core/dtype.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { WeightsError } from "../util/errors.ts";
+import { bf16ToF32, f16ToF32 } from "../util/half.ts";
+
+/** The parts of NVILA, as their folders are called. */
+export const COMPONENTS = ["llm", "vision_tower", "mm_projector"] as const;
+export type Component = (typeof COMPONENTS)[number];
+
+export interface Parameter {
+  /** `<component>.<name in its folder>`. */
+  readonly name: string;
+  readonly component: Component;
+  readonly tensor: Tensor;
+  /** f32, of the tensor's shape. */
+  readonly gradient: Tensor;
+  /** False for biases and the weights of LayerNorm. */
+  readonly decays: boolean;
+}
+
+/** Which components learn. */
+export type Trained = Readonly<Record<Component, boolean>>;
+
+export class ParameterSet {
+  readonly all: Parameter[] = [];
+  readonly #backend: Backend;
+  readonly #sources: Readonly<Record<Component, TensorSource>>;
+  readonly #values = new Map<string, HostArray>();
+
+  /** @param sources The checkpoint; values are copied from it and widened to f32. */
+  constructor(backend: Backend, sources: Readonly<Record<Component, TensorSource>>) {
+    this.#backend = backend;
+    this.#sources = sources;
+  }
+
+  /** The weights of one component, for the model's constructor. Each tensor that is asked for becomes a parameter. */
+  weights(component: Component): Weights {
+    const source = this.#sources[component];
+    const trainable: TensorSource = {
+      label: source.label,
+      names: source.names,
+      info: (name): TensorInfo | null => {
+        const info = source.info(name);
+        return info && { dtype: "f32", shape: info.shape };
+      },
+      data: (name) => this.#ownValues(component, name),
+    };
+    return new Weights(trainable, this.#backend, "", new Set(), (name, tensor) => this.#add(component, name, tensor));
+  }
+
+  /** What the tape needs: allocations of the trained parameters → their gradients. */
+  gradientsOf(trained: Trained): Map<Storage, Tensor> {
+    return new Map(this.trained(trained).map(({ tensor, gradient }) => [tensor.root, gradient]));
+  }
+
+  trained(trained: Trained): Parameter[] {
+    return this.all.filter(({ component }) => trained[component]);
+  }
+
+  /** Sets all gradients to zero. */
+  clearGradients(): void {
+    for (const { gradient } of this.all) {
+      const zeros = this.#backend.wrap("f32", new Float32Array(gradient.storage.length));
+      this.#backend.copy(gradient.storage, 0, zeros);
+    }
+  }
+
+  /** Names of all tensors of a component, those that no layer reads included. */
+  namesOf(component: Component): readonly string[] {
+    return this.#sources[component].names;
+  }
+
+  /** The stored tensor of a name that no layer reads. */
+  unread(component: Component, name: string): { info: TensorInfo; data: HostArray } {
+    const source = this.#sources[component];
+    const info = source.info(name);
+    if (!info) throw new WeightsError("train", `"${name}" is missing in ${source.label}`);
+    return { info, data: source.data(name) };
+  }
+
+  #ownValues(component: Component, name: string): HostArray {
+    const key = `${component}.${name}`;
+    const known = this.#values.get(key);
+    if (known) return known;
+    const source = this.#sources[component];
+    const values = widened(source, name);
+    this.#values.set(key, values);
+    return values;
+  }
+
+  #add(component: Component, name: string, tensor: Tensor): void {
+    const zeros = new Float32Array(tensor.storage.length);
+    const gradient = Tensor.from(this.#backend, "f32", zeros, tensor.shape);
+    const decays = tensor.shape.length > 1 || (component === "llm" && name.endsWith("norm.weight"));
+    this.all.push({ name: `${component}.${name}`, component, tensor, gradient, decays });
+  }
+}
+
+/** A copy of a tensor's values as f32. */
+function widened(source: TensorSource, name: string): Float32Array {
+  const info = source.info(name);
+  const data = source.data(name);
+  if (source.quantized?.(name)) {
+    throw new WeightsError("train", `"${name}" in ${source.label} is quantised, expected f32, bf16 or f16`);
+  }
+  switch (info?.dtype) {
+    case "f32":
+      return Float32Array.from(data);
+    case "bf16":
+      return Float32Array.from(data, bf16ToF32);
+    case "f16":
+      return Float32Array.from(data, f16ToF32);
+    default:
+      throw new WeightsError("train", `"${name}" has dtype ${info?.dtype}, expected f32, bf16 or f16`);
+  }
+}
