@@ -19,6 +19,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   tokenizer: ["core", "util"],
   preprocess: ["tokenizer", "core", "util"],
   models: ["nn", "checkpoint", "tensor", "backend", "preprocess", "core", "util"],
+  data: ["tokenizer", "preprocess", "util"],
   eval: ["preprocess", "util"],
   engine: ["models", "nn", "tensor", "backend", "core", "util"],
   grammar: ["engine", "tokenizer", "util"],

@@ -1,0 +1,98 @@
+/**
+ * Several samples as one row: media take the places of their tokens, samples follow each other, attention and positions restart at each.
+ * The packed loss equals the loss of the samples run one by one. Source: VILA llava/model/llava_arch.py `_embed`,
+ * `repack_multimodal_data` at b760c34. DIFFERS: no dummy row and no mask; `cuSeqlens` says all.
+ */
+import { RequestError } from "../util/errors.ts";
+import { IGNORED_LABEL } from "./ignored-label.ts";
+
+export type MediaKind = "image" | "video";
+
+/** A sample with so many rows for each of its media. */
+export interface SampleRows {
+  readonly ids: readonly number[];
+  readonly labels: readonly number[];
+  /** Embedding rows of each media token, in order of the tokens. */
+  readonly mediaRows: readonly number[];
+}
+
+/** Rows [start, end) that one media item fills; its rows beyond them were cut off. */
+export interface PlacedMedia {
+  readonly kind: MediaKind;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A sample with media in place. */
+export interface FusedSample {
+  /** [L]; rows of media hold the id of their media token. */
+  readonly ids: readonly number[];
+  /** [L]; −100 at media. */
+  readonly labels: readonly number[];
+  /** Media with at least one row left, in order. */
+  readonly media: readonly PlacedMedia[];
+}
+
+export interface FuseOptions {
+  readonly imageId: number;
+  readonly videoId: number;
+  /** Rows beyond are cut off. Infinity: none (as outside training). */
+  readonly maxLength: number;
+}
+
+/** @throws RequestError when media and their tokens differ in number. */
+export function fuseSample(sample: SampleRows, { imageId, videoId, maxLength }: FuseOptions): FusedSample {
+  const ids: number[] = [];
+  const labels: number[] = [];
+  const media: PlacedMedia[] = [];
+  let used = 0;
+  for (const [i, id] of sample.ids.entries()) {
+    const kind = id === imageId ? "image" : id === videoId ? "video" : null;
+    const rows = kind === null ? 1 : sample.mediaRows[used++];
+    if (rows === undefined) break;
+    const start = ids.length;
+    for (let row = 0; row < rows && ids.length < maxLength; row++) {
+      ids.push(id);
+      labels.push(kind === null ? sample.labels[i] : IGNORED_LABEL);
+    }
+    if (kind !== null && ids.length > start) media.push({ kind, start, end: ids.length });
+  }
+  const tokens = sample.ids.filter((id) => id === imageId || id === videoId).length;
+  if (tokens !== sample.mediaRows.length) {
+    throw new RequestError("data", `expected media for ${tokens} media tokens, got ${sample.mediaRows.length}`);
+  }
+  return { ids, labels, media };
+}
+
+/** One row of samples. T is the sum of their lengths. */
+export interface PackedRow {
+  /** [T] */
+  readonly inputIds: Int32Array;
+  /** [T]; the first label of every sample is −100, so that none is predicted from the sample before it. */
+  readonly labels: Int32Array;
+  /** [T]; restart at 0 with every sample. */
+  readonly positions: Int32Array;
+  /** [samples + 1]: 0 first, T last. */
+  readonly cuSeqlens: Int32Array;
+  /** Media of all samples in order, in rows of the packed row. */
+  readonly media: readonly PlacedMedia[];
+}
+
+/** Samples without a row are left out. @throws RequestError when nothing is left. */
+export function packSamples(samples: readonly FusedSample[]): PackedRow {
+  const kept = samples.filter((sample) => sample.ids.length > 0);
+  if (kept.length === 0) throw new RequestError("data", "expected at least one token to pack, got none");
+  const cuSeqlens = Int32Array.of(0, ...kept.map((sample) => sample.ids.length));
+  for (let i = 1; i < cuSeqlens.length; i++) cuSeqlens[i] += cuSeqlens[i - 1];
+  const labels = Int32Array.from(kept.flatMap((sample) => sample.labels));
+  for (const start of cuSeqlens.subarray(0, -1)) labels[start] = IGNORED_LABEL;
+  return {
+    inputIds: Int32Array.from(kept.flatMap((sample) => sample.ids)),
+    labels,
+    positions: Int32Array.from(kept.flatMap((sample) => sample.ids.map((_, i) => i))),
+    cuSeqlens,
+    media: kept.flatMap((sample, i) =>
+      sample.media.map(({ kind, start, end }) => ({ kind, start: start + cuSeqlens[i], end: end + cuSeqlens[i] })),
+    ),
+  };
+}
