@@ -49,6 +49,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const NODE_ONLY = ["backend/cpu", "io", "hub", "api", "cli", "node.ts"];
 /** Packages that exist in Node only. */
 const NODE_PACKAGES = /^(node:|sharp$|commander$|pino$|@hono\/node-server$|@napi-rs\/)/;
+/** What the page in web/ may import besides its own files. */
+const PAGE_PACKAGES = /^(preact(\/(hooks|compat))?|@preact\/signals|marked|idb|nvila\/client)$/;
 /** Files at the top of src: the public entry points. They may import any room. */
 const ENTRY_POINTS = ["index.ts", "node.ts"];
 const MAX_LINES = 800;
@@ -179,6 +181,25 @@ describe("architecture", () => {
     const names = production.map((source) => source.path.split("/").at(-1) ?? "");
     expect(names.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.wgsl)?\.ts$/.test(name))).toEqual([]);
     expect(names.filter((name) => /^(utils?|helpers?|common|misc)\.ts$/.test(name))).toEqual([]);
+  });
+
+  it("keeps the page to its own files, its few packages and the public names of this one", () => {
+    const page = join(ROOT, "web/src");
+    const files = filesBelow(page, /\.tsx?$/);
+    expect(files.length).toBeGreaterThan(20);
+    const wrong = files.flatMap((file) => {
+      const text = readFileSync(file, "utf8");
+      const path = relative(ROOT, file);
+      if (!text.startsWith("/**")) return [`${path} has no header comment`];
+      return [...text.matchAll(/^(?:import|export) (?:.*? from )?["']([^"']+)["']/gms)]
+        .map((match) => match[1])
+        .filter((target) => {
+          const isInside = target.startsWith(".") && !relative(page, resolve(dirname(file), target)).startsWith("..");
+          return !isInside && !PAGE_PACKAGES.test(target);
+        })
+        .map((target) => `${path} → ${target}`);
+    });
+    expect(wrong).toEqual([]);
   });
 
   it("opens every source file with a header comment", () => {

@@ -6,6 +6,7 @@ import { ROOT } from "./setup/prepare.mjs";
 const bin = (path) => join(ROOT, "node_modules", path);
 const CHECKS = [
   ["types", [bin("typescript/bin/tsc"), "-p", "tsconfig.json"]],
+  ["types of the page", [bin("typescript/bin/tsc"), "-p", "web/tsconfig.json"]],
   ["lint and format", [bin("@biomejs/biome/bin/biome"), "ci", "--error-on-warnings", "."]],
   ["public docs", ["tools/check-docs.mjs"]],
   ["architecture", [bin("vitest/vitest.mjs"), "run", "test/architecture.test.ts", "--reporter=dot"]],

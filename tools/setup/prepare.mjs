@@ -1,5 +1,5 @@
 /**
- * Set-up that `npm start` and `npm test` share: install packages, build the native addon, compile TypeScript.
+ * Set-up that `npm start` and `npm test` share: install packages, build the native addon, compile TypeScript, bundle the page.
  * Plain Node without dependencies, because it runs before anything is installed. Each step is skipped when up to date.
  */
 import { spawnSync } from "node:child_process";
@@ -44,6 +44,7 @@ export function prepare() {
   // The compiler leaves files of deleted sources behind; a stale dist would hide a broken import.
   rmSync(join(ROOT, "dist"), { recursive: true, force: true });
   runTool("typescript/bin/tsc", ["-p", "tsconfig.build.json"]);
+  runTool("vite/bin/vite.js", ["build", "web", "--logLevel", "warn"]);
 }
 
 function checkNode() {
