@@ -92,6 +92,7 @@ export {
   ConfigError,
   DeviceError,
   DTypeError,
+  EngineError,
   NvilaError,
   type NvilaErrorCode,
   RequestError,

@@ -115,6 +115,7 @@ export {
   ConfigError,
   DeviceError,
   DTypeError,
+  EngineError,
   NvilaError,
   type NvilaErrorCode,
   RequestError,

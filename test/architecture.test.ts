@@ -26,7 +26,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   train: ["models", "nn", "tensor", "checkpoint", "preprocess", "backend", "core", "util"],
   io: ["quant", "tokenizer", "checkpoint", "preprocess", "backend", "core", "util"],
   hub: ["util"],
+  worker: ["io", "engine", "models", "nn", "quant", "checkpoint", "tensor", "backend", "core", "util"],
   api: [
+    "worker",
     "hub",
     "io",
     "grammar",
@@ -46,7 +48,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms and files that may use Node. Everything else must run in a browser. */
-const NODE_ONLY = ["backend/cpu", "io", "hub", "api", "cli", "node.ts"];
+const NODE_ONLY = ["backend/cpu", "io", "hub", "worker", "api", "cli", "node.ts"];
 /** Packages that exist in Node only. */
 const NODE_PACKAGES = /^(node:|sharp$|commander$|pino$|@hono\/node-server$|@napi-rs\/)/;
 /** What the page in web/ may import besides its own files. */

@@ -1,12 +1,12 @@
 /** One answer from question to result, through the engine that the model's requests share. */
-import type { Engine } from "../engine/engine.ts";
+import type { EngineHandle } from "../engine/engine.ts";
+import { createPace } from "../worker/pace.ts";
 import { AnswerOutput } from "./answer-output.ts";
 import type { CheckedGenerateOptions } from "./generate-options.ts";
 import type { GenerationResult } from "./generation.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import { promptItems } from "./media-items.ts";
 import type { CheckedMessage } from "./messages.ts";
-import { createPace } from "./pace.ts";
 import { prepareRequest } from "./prepare-request.ts";
 import { expectRoom, resultOf, withoutPixels } from "./request-result.ts";
 import type { RunOptions } from "./run-request.ts";
@@ -14,7 +14,7 @@ import type { RunOptions } from "./run-request.ts";
 /** @throws RequestError, UnsupportedError for media or a prompt that cannot be used; the signal's reason on abort. */
 export async function answerRequest(
   loaded: LoadedModel,
-  engine: () => Engine,
+  engine: EngineHandle,
   messages: readonly CheckedMessage[],
   options: CheckedGenerateOptions,
   { emit, signal, askedMs }: Omit<RunOptions, "taps">,
@@ -40,7 +40,7 @@ export async function answerRequest(
     constraint,
     logprobs,
   };
-  const report = await engine().run(engineRequest, {
+  const report = await engine.run(engineRequest, {
     signal,
     onVision: (done, total) => onProgress({ stage: "vision", label: "tiles encoded", done, total }),
     onPrefill: (done, total) => onProgress({ stage: "prefill", label: "prompt tokens read", done, total }),

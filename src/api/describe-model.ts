@@ -1,15 +1,14 @@
 /** The figures of a loaded model. */
 
-import { BYTES_PER_ELEMENT } from "../core/dtype.ts";
 import type { NvilaConfig } from "../models/nvila/config.ts";
 import type { ImageOptions } from "../preprocess/image-plan.ts";
+import { kvBytes } from "./engine-limits.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import type { ModelDescription } from "./model-description.ts";
 
-export function describeModel({ name, files, config, model, contextLength }: LoadedModel): ModelDescription {
+export function describeModel({ name, files, config, facts, limits, contextLength }: LoadedModel): ModelDescription {
   const { vision, llm } = config.model;
   const { parameters } = files;
-  const cacheBytesPerToken = llm.layers * 2 * llm.kvHeads * llm.headDim * BYTES_PER_ELEMENT.f32;
   return {
     name,
     family: config.family,
@@ -18,26 +17,26 @@ export function describeModel({ name, files, config, model, contextLength }: Loa
     contextLength,
     vision: {
       layers: vision.layers,
-      layersUsed: model.vision.layers.length,
+      layersUsed: facts.visionLayers,
       width: vision.hiddenSize,
       tileSize: vision.imageSize,
       patch: vision.patch,
     },
-    projector: { type: config.model.projector.type, tokensPerTile: model.projector.tokensOut(model.tokensPerTile) },
+    projector: { type: config.model.projector.type, tokensPerTile: facts.tokensPerBlock },
     llm: {
       layers: llm.layers,
       width: llm.hiddenSize,
       heads: llm.heads,
       kvHeads: llm.kvHeads,
-      vocabulary: model.llm.vocabularySize,
+      vocabulary: facts.vocabularySize,
     },
     parameters: { total: parameters.vision + parameters.projector + parameters.llm, ...parameters },
     sizeBytes: files.sizeBytes,
     dtypes: files.dtypes,
     memory: {
       weightsBytes: files.sizeBytes,
-      kvCacheBytesAtContext: cacheBytesPerToken * contextLength,
-      visionActivationBytes: model.vision.activationBytesPerTile * Math.min(model.batch.tiles, mostTiles(config)),
+      kvCacheBytesAtContext: kvBytes(limits.kvCache, llm, contextLength),
+      visionActivationBytes: facts.visionBytesPerTile * Math.min(facts.visionBatchTiles, mostTiles(config)),
     },
   };
 }

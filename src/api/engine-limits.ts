@@ -1,5 +1,5 @@
 /** How much a model may do at once: options of `loadModel`, their defaults and their check. */
-import { blocksFor, KvPool, type KvSize } from "../nn/paged-kv.ts";
+import { blocksFor, Int8KvPool, KV_BLOCK_SIZE, type KvFormat, KvPool, type KvSize } from "../nn/paged-kv.ts";
 import { RequestError } from "../util/errors.ts";
 
 /** Limits of the requests on one model. */
@@ -9,6 +9,11 @@ export interface EngineLimitOptions {
    * 1 GiB, at least one whole context, no more than `maxConcurrent` contexts.
    */
   readonly kvMemoryBytes?: number;
+  /**
+   * How keys and values are stored: as they are, or as int8 with a scale per position and head, which holds almost four times as many
+   * positions and is off by at most 1/254 of a head's largest number. Default "f32".
+   */
+  readonly kvCache?: KvFormat;
   /** Memory for encoded pictures and videos that may be asked about again. Default 256 MiB. */
   readonly visionCacheBytes?: number;
   /** Requests that are worked on at once; further ones wait. Default 8. */
@@ -23,14 +28,26 @@ const DEFAULT_KV_BYTES = 2 ** 30;
 
 /** The options with their defaults. @throws RequestError when one is out of its range. */
 export function engineLimits(options: EngineLimitOptions, kv: KvSize, contextLength: number): EngineLimits {
-  const { visionCacheBytes = 256 * 2 ** 20, maxConcurrent = 8, maxQueue = 1000 } = options;
-  const contextBytes = blocksFor(contextLength) * KvPool.blockBytes(kv);
+  const { kvCache = "f32", visionCacheBytes = 256 * 2 ** 20, maxConcurrent = 8, maxQueue = 1000 } = options;
+  if (kvCache !== "f32" && kvCache !== "int8") {
+    throw new RequestError("model", `expected kvCache to be "f32" or "int8", got ${JSON.stringify(kvCache)}`);
+  }
+  const contextBytes = blocksFor(contextLength) * blockBytes(kvCache, kv);
   const { kvMemoryBytes = Math.max(contextBytes, Math.min(DEFAULT_KV_BYTES, contextBytes * maxConcurrent)) } = options;
   expectWhole("kvMemoryBytes", kvMemoryBytes, 1);
   expectWhole("visionCacheBytes", visionCacheBytes, 0);
   expectWhole("maxConcurrent", maxConcurrent, 1);
   expectWhole("maxQueue", maxQueue, 0);
-  return { kvMemoryBytes, visionCacheBytes, maxConcurrent, maxQueue };
+  return { kvMemoryBytes, kvCache, visionCacheBytes, maxConcurrent, maxQueue };
+}
+
+/** Memory of the keys and values of `positions`. */
+export function kvBytes(kvCache: KvFormat, kv: KvSize, positions: number): number {
+  return (blockBytes(kvCache, kv) / KV_BLOCK_SIZE) * positions;
+}
+
+function blockBytes(kvCache: KvFormat, kv: KvSize): number {
+  return (kvCache === "int8" ? Int8KvPool : KvPool).blockBytes(kv);
 }
 
 function expectWhole(name: string, value: number, least: number): void {

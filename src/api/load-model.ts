@@ -1,25 +1,28 @@
 /** From a folder or a hub id to a model that answers. */
 import { statSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import type { Backend } from "../backend/backend.ts";
-import { registerCpuBackend } from "../backend/cpu/register.ts";
-import { createBackend, type DeviceName } from "../backend/registry.ts";
-import { Weights } from "../checkpoint/weights.ts";
+import type { Int4Activations } from "../backend/backend.ts";
+import type { DeviceName } from "../backend/registry.ts";
+import { Engine } from "../engine/engine.ts";
 import type { HubOptions } from "../hub/hub-settings.ts";
 import { pullModel } from "../hub/pull-model.ts";
 import { parseHubId } from "../hub/repo-id.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
-import { withPackedCopy } from "../io/packed-copy.ts";
 import { type NvilaConfig, parseNvilaConfig } from "../models/nvila/config.ts";
-import { NvilaModel, type NvilaTokens } from "../models/nvila/nvila-model.ts";
+import { modelFacts } from "../models/nvila/model-facts.ts";
+import type { NvilaTokens } from "../models/nvila/nvila-model.ts";
+import { S2Merge } from "../models/nvila/s2-merge.ts";
 import type { QuantizeOptions } from "../quant/quantize-plan.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { RequestError } from "../util/errors.ts";
-import { type EngineLimitOptions, engineLimits } from "./engine-limits.ts";
-import type { LoadedModel } from "./loaded-model.ts";
+import { type BuildOptions, buildModel, openBackend } from "../worker/build-model.ts";
+import { EngineClient } from "../worker/engine-client.ts";
+import { LocalEngine } from "../worker/local-engine.ts";
+import { createPace } from "../worker/pace.ts";
+import { type EngineLimitOptions, type EngineLimits, engineLimits } from "./engine-limits.ts";
+import type { LoadedModel, LocalModel } from "./loaded-model.ts";
 import { Nvila } from "./nvila.ts";
 import type { Progress } from "./progress.ts";
-import { type ModelParts, quantizedParts } from "./quantize-at-load.ts";
 
 /** Where a model comes from and what it runs on. */
 export interface LoadOptions extends EngineLimitOptions {
@@ -34,6 +37,13 @@ export interface LoadOptions extends EngineLimitOptions {
    * vision tower. Default: weights as they are stored. `nvila quantize` does the same once and for all.
    */
   readonly quantize?: QuantizeOptions;
+  /**
+   * What activations are rounded to in front of int4 weights: "int8" is fastest, "int16" and "int24" are nearer to products with activations
+   * as they are. Default "int8".
+   */
+  readonly int4Activations?: Int4Activations;
+  /** Compute in a thread of its own, so that this one is never busy with arithmetic. Default true. */
+  readonly worker?: boolean;
   /** Give video frames to the model as pictures, as later versions of the original do. Default false. */
   readonly framesAsImages?: boolean;
   /** Hub ids: branch, tag or commit. Default "main". */
@@ -64,42 +74,103 @@ export interface LoadOptions extends EngineLimitOptions {
  * const { text } = await model.generate([image("photo.jpg"), "Describe the picture."]);
  */
 export async function loadModel(pathOrHubId: string, options: LoadOptions = {}): Promise<Nvila> {
-  return new Nvila(await openModel(pathOrHubId, options));
+  return new Nvila(await (options.worker === false ? openModel : startModel)(pathOrHubId, options));
 }
 
-/** `loadModel` without the user's handle around it. */
-export async function openModel(pathOrHubId: string, options: LoadOptions = {}): Promise<LoadedModel> {
+/** What a model is, its weights aside. */
+interface OpenedFiles
+  extends Pick<LoadedModel, "name" | "files" | "config" | "tokenizer" | "tokens" | "s2" | "contextLength"> {
+  readonly folder: string;
+  readonly limits: EngineLimits;
+}
+
+/** The model in a thread of its own, which opens the weights while this one reads the tokenizer. */
+async function startModel(pathOrHubId: string, options: LoadOptions): Promise<LoadedModel> {
   const { onWarning = console.warn, signal } = options;
-  const { name, folder } = await findCheckpoint(pathOrHubId, options);
+  const found = await findCheckpoint(pathOrHubId, options);
   const startMs = performance.now();
   signal?.throwIfAborted();
-  const backend = openBackend(options, onWarning);
-  const files = await openCheckpoint(folder, { onWarning });
-  const config = parseNvilaConfig(files.configs, { overrides: options.overrides ?? {}, label: files.label });
-  const tokenizer = createTokenizer(files.tokenizer);
+  const setup = { folder: found.folder, overrides: options.overrides ?? {}, build: buildOptions(options) };
+  const engine = new EngineClient(setup, onWarning);
+  const stop = (): void => void engine.close(signal?.reason);
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    const opened = await openFiles(found, options);
+    const { facts, device, threads } = await engine.load({ tokens: opened.tokens, limits: opened.limits });
+    const loadMs = performance.now() - startMs;
+    return { ...loadedFrom(opened, options), facts, device, threads, loadMs, openEngine: () => engine };
+  } catch (error) {
+    await engine.close(error);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+/** The model in this thread, without the user's handle around it. */
+export async function openModel(pathOrHubId: string, options: LoadOptions = {}): Promise<LocalModel> {
+  const { onWarning = console.warn, signal } = options;
+  const found = await findCheckpoint(pathOrHubId, options);
+  const startMs = performance.now();
   signal?.throwIfAborted();
-  const parts = options.quantize
-    ? quantizedParts(files, config.model, options.quantize, options.threads)
-    : { weights: withPackedCopy(files, backend, onWarning), config: config.model };
-  const model = new NvilaModel(weightsOf(parts, backend), parts.config, tokensOf(tokenizer, config));
-  const contextLength = Number.isFinite(tokenizer.modelMaxLength) ? tokenizer.modelMaxLength : config.contextLength;
+  const build = buildOptions(options);
+  const backend = openBackend(build, onWarning);
+  const opened = await openFiles(found, options);
+  signal?.throwIfAborted();
+  const { files, config, tokens, limits } = opened;
+  const model = buildModel(files, config.model, tokens, backend, build, onWarning);
+  const makeEngine = (): Engine => {
+    const pace = createPace(new AbortController().signal); // stopping is the engine's own affair
+    return new Engine(model, { ...limits, now: () => performance.now(), pace });
+  };
   return {
-    name,
-    files,
-    config,
-    tokenizer,
+    ...loadedFrom(opened, options),
+    facts: modelFacts(model),
+    device: backend.name,
+    threads: backend.threads,
+    loadMs: performance.now() - startMs,
+    openEngine: () => new LocalEngine(makeEngine),
     model,
     backend,
-    contextLength,
-    limits: engineLimits(options, config.model.llm, contextLength),
-    loadMs: performance.now() - startMs,
-    framesAsImages: options.framesAsImages ?? false,
-    onWarning,
   };
 }
 
+async function openFiles({ name, folder }: FoundCheckpoint, options: LoadOptions): Promise<OpenedFiles> {
+  const { onWarning = console.warn, overrides = {} } = options;
+  const files = await openCheckpoint(folder, { onWarning });
+  const config = parseNvilaConfig(files.configs, { overrides, label: files.label });
+  const tokenizer = createTokenizer(files.tokenizer);
+  const contextLength = Number.isFinite(tokenizer.modelMaxLength) ? tokenizer.modelMaxLength : config.contextLength;
+  const { s2Scales, s2ResizeOutputToScaleIdx } = config.model;
+  return {
+    name,
+    folder,
+    files,
+    config,
+    tokenizer,
+    tokens: tokensOf(tokenizer, config),
+    s2: s2Scales ? new S2Merge(s2Scales, s2ResizeOutputToScaleIdx) : null,
+    contextLength,
+    limits: engineLimits(options, config.model.llm, contextLength),
+  };
+}
+
+/** What is the same wherever the model runs. */
+function loadedFrom({ folder: _folder, ...opened }: OpenedFiles, options: LoadOptions) {
+  return { ...opened, framesAsImages: options.framesAsImages ?? false, onWarning: options.onWarning ?? console.warn };
+}
+
+function buildOptions({ device = "auto", threads, quantize, int4Activations = "int8" }: LoadOptions): BuildOptions {
+  return { device, threads: threads ?? null, quantize: quantize ?? null, int4Activations };
+}
+
+interface FoundCheckpoint {
+  readonly name: string;
+  readonly folder: string;
+}
+
 /** A folder of this machine, or a model of the hub that is in the cache or is downloaded now. */
-async function findCheckpoint(pathOrHubId: string, options: LoadOptions): Promise<{ name: string; folder: string }> {
+async function findCheckpoint(pathOrHubId: string, options: LoadOptions): Promise<FoundCheckpoint> {
   if (typeof pathOrHubId !== "string" || pathOrHubId === "") {
     throw new RequestError("model", `expected a folder or a hub id, got ${JSON.stringify(pathOrHubId)}`);
   }
@@ -151,22 +222,6 @@ function hubOptionsOf({ offline, cacheDir, endpoint, token }: LoadOptions): HubO
 function nameOfFolder(folder: string): string {
   const name = basename(folder);
   return name === "model" ? basename(resolve(folder, "..")) || name : name || folder;
-}
-
-function openBackend({ device = "auto", threads }: LoadOptions, onWarning: (message: string) => void): Backend {
-  registerCpuBackend();
-  return createBackend(device, threads === undefined ? {} : { threads }, (reason) =>
-    onWarning(`computing without the native addon, which is very slow: ${reason}`),
-  );
-}
-
-function weightsOf({ weights }: ModelParts, backend: Backend): { llm: Weights; vision: Weights; projector: Weights } {
-  const { llm, vision, projector } = weights;
-  return {
-    llm: new Weights(llm, backend),
-    vision: new Weights(vision, backend),
-    projector: new Weights(projector, backend),
-  };
 }
 
 function tokensOf(tokenizer: Tokenizer, { imageEncoder, videoEncoder }: NvilaConfig): NvilaTokens {

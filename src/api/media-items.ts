@@ -12,7 +12,7 @@ import type { PreparedRequest } from "./prepare-request.ts";
  * video takes a while, so `pace` runs between tiles.
  */
 export async function promptItems(
-  { model, tokenizer }: LoadedModel,
+  { s2, tokenizer }: LoadedModel,
   { plan, prompt, spans }: PreparedRequest,
   pace: () => Promise<void> | void,
 ): Promise<(Int32Array | MediaItem)[]> {
@@ -23,7 +23,7 @@ export async function promptItems(
       call.kind === "video"
         ? call.framesPerVideo
         : (call.blockSizes ?? new Array<null>(call.tiles.count).fill(null)).map((block) =>
-            block ? (model.s2?.tileCount(block) ?? 1) : 1,
+            block ? (s2?.tileCount(block) ?? 1) : 1,
           );
     for (const [i, count] of counts.entries()) {
       const blockSize = call.kind === "image" ? (call.blockSizes?.[i] ?? null) : null;

@@ -1,6 +1,7 @@
 /** A loaded model: asks, plans, describes itself. The work is done elsewhere (run-request.ts, prepare-request.ts). */
-import { Engine } from "../engine/engine.ts";
+import type { EngineHandle, EngineStats } from "../engine/engine.ts";
 import { RequestError } from "../util/errors.ts";
+import { createPace } from "../worker/pace.ts";
 import { answerRequest } from "./answer-request.ts";
 import { describeModel } from "./describe-model.ts";
 import { withEitherSignal } from "./either-signal.ts";
@@ -9,7 +10,6 @@ import { Generation, type GenerationChunk, type GenerationResult, type MediaRepo
 import type { LoadedModel } from "./loaded-model.ts";
 import { checkMessages, type PromptInput } from "./messages.ts";
 import type { ModelDescription } from "./model-description.ts";
-import { createPace } from "./pace.ts";
 import { prepareRequest } from "./prepare-request.ts";
 import { Turns } from "./turns.ts";
 
@@ -40,25 +40,26 @@ export class Nvila {
   /** Hub id, or the name of the folder it was loaded from. */
   readonly name: string;
   readonly #turns: Turns;
+  readonly #engine: EngineHandle;
   readonly #closing = new AbortController();
   #loaded: LoadedModel | null;
-  #engine: Engine | null = null;
 
   /** Use `loadModel`. */
   constructor(loaded: LoadedModel) {
     this.name = loaded.name;
     this.#loaded = loaded;
+    this.#engine = loaded.openEngine();
     this.#turns = new Turns(loaded.limits.maxConcurrent, loaded.limits.maxQueue);
   }
 
   /** What computes: "cpu" or "reference". */
   get device(): string {
-    return this.#expectOpen().backend.name;
+    return this.#expectOpen().device;
   }
 
   /** Threads that compute. */
   get threads(): number {
-    return this.#expectOpen().backend.threads;
+    return this.#expectOpen().threads;
   }
 
   /** Most tokens of prompt and answer together. */
@@ -86,10 +87,10 @@ export class Nvila {
       const checked = checkGenerateOptions(options);
       const messages = checkMessages(input, options.system);
       return withEitherSignal([aborted, this.#closing.signal], (signal) =>
-        this.#turns.run(() => {
-          const engine = (): Engine => this.#engineOf(loaded);
-          return answerRequest(loaded, engine, messages, checked, { emit, signal, askedMs });
-        }, signal),
+        this.#turns.run(
+          () => answerRequest(loaded, this.#engine, messages, checked, { emit, signal, askedMs }),
+          signal,
+        ),
       );
     };
     return new Generation(run, options.signal);
@@ -128,25 +129,21 @@ export class Nvila {
     return describeModel(this.#expectOpen());
   }
 
+  /** What the engine has in use, as far as it is known here. */
+  get stats(): EngineStats {
+    return this.#engine.stats;
+  }
+
   /** Stops running answers and lets go of the weights. Doing it twice is allowed. */
   close(): void {
     const reason = new RequestError("model", `${this.name} was closed before the answer was complete`);
     this.#closing.abort(reason);
-    void this.#engine?.close(reason);
+    void this.#engine.close(reason);
     this.#loaded = null;
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  /** Made for the first request: whoever only plans needs no memory for answers. */
-  #engineOf({ model, limits }: LoadedModel): Engine {
-    if (this.#engine) return this.#engine;
-    this.#closing.signal.throwIfAborted();
-    const pace = createPace(new AbortController().signal); // stopping is the engine's own affair
-    this.#engine = new Engine(model, { ...limits, now: () => performance.now(), pace });
-    return this.#engine;
   }
 
   #expectOpen(): LoadedModel {

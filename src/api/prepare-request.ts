@@ -38,7 +38,7 @@ export async function prepareRequest(
   messages: readonly CheckedMessage[],
   options: PrepareOptions,
 ): Promise<PreparedRequest> {
-  const { config, framesAsImages, model, tokenizer } = loaded;
+  const { config, facts, framesAsImages, s2, tokenizer, tokens } = loaded;
   const image: ImageOptions =
     options.maxTiles === null ? config.image : { ...config.image, maxTiles: options.maxTiles };
   const { media, videoSeconds } = await decodeMedia(loaded, messages, image, options);
@@ -50,7 +50,8 @@ export async function prepareRequest(
     onWarning: loaded.onWarning,
   });
   const queues = { image: [] as number[], video: [] as number[] };
-  for (const call of plan.calls) queues[call.kind].push(...mediaRowCounts(model, call));
+  const sizes = { s2, tokens, tokensPerBlock: facts.tokensPerBlock, videoEncoder: config.model.videoEncoder };
+  for (const call of plan.calls) queues[call.kind].push(...mediaRowCounts(sizes, call));
   const rows = prompt.media.map(({ kind }) => queues[kind].shift() ?? 0);
   const { spans, length } = mediaSpans(prompt.ids, tokenizer.imageId, tokenizer.videoId, rows);
   return { prompt, plan, length, spans, media: reportMedia(loaded, media, plan, prompt, spans), videoSeconds };
@@ -111,7 +112,7 @@ function samplingOf(
 }
 
 function reportMedia(
-  { config, framesAsImages, model }: LoadedModel,
+  { config, facts, framesAsImages }: LoadedModel,
   media: readonly DecodedMedia[],
   plan: MediaPlan,
   prompt: Prompt,
@@ -129,7 +130,7 @@ function reportMedia(
       grid: grid ? [grid.cols, grid.rows] : [1, 1],
       scales: scaleGrids(grid, config.image),
       tiles,
-      patchTokens: tiles * model.tokensPerTile,
+      patchTokens: tiles * facts.tokensPerTile,
       tokens: own.reduce((sum, { start, end }) => sum + end - start, 0),
       spans: own.map(({ start, end }): [number, number] => [start, end]),
       frameSeconds: item.kind === "video" ? item.frameSeconds : null,

@@ -23,7 +23,6 @@ export interface Answered {
 }
 
 export function resultOf(loaded: LoadedModel, answered: Answered): GenerationResult {
-  const { backend } = loaded;
   const { request, answer, cachedTokens, times } = answered;
   const { text, tokenIds } = answer;
   const decodeMs = times.endMs - times.firstMs;
@@ -47,8 +46,8 @@ export function resultOf(loaded: LoadedModel, answered: Answered): GenerationRes
     },
     memory: { peakRssBytes: process.resourceUsage().maxRSS * 1024 },
     model: loaded.name,
-    device: backend.name,
-    threads: backend.threads,
+    device: loaded.device,
+    threads: loaded.threads,
   };
 }
 

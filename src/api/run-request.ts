@@ -10,12 +10,12 @@ import type { MediaRows, SplicedPrompt } from "../models/nvila/splice.ts";
 import { release, runSteps, type Steps } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { UnsupportedError } from "../util/errors.ts";
+import { createPace } from "../worker/pace.ts";
 import { AnswerOutput } from "./answer-output.ts";
 import type { CheckedGenerateOptions } from "./generate-options.ts";
 import type { GenerationChunk, GenerationResult } from "./generation.ts";
-import type { LoadedModel } from "./loaded-model.ts";
+import type { LocalModel } from "./loaded-model.ts";
 import type { CheckedMessage } from "./messages.ts";
-import { createPace } from "./pace.ts";
 import { type PreparedRequest, prepareRequest } from "./prepare-request.ts";
 import type { Progress } from "./progress.ts";
 import { expectRoom, type RequestFacts, resultOf, withoutPixels } from "./request-result.ts";
@@ -43,7 +43,7 @@ export interface RunOptions {
 
 /** @throws RequestError, UnsupportedError for media or a prompt that cannot be used; the signal's reason on abort. */
 export async function runRequest(
-  loaded: LoadedModel,
+  loaded: LocalModel,
   messages: readonly CheckedMessage[],
   options: CheckedGenerateOptions,
   run: RunOptions,
@@ -102,7 +102,7 @@ interface EncodedPrompt {
 }
 
 async function encodePrompt(
-  loaded: LoadedModel,
+  loaded: LocalModel,
   messages: readonly CheckedMessage[],
   { maxTiles, onProgress }: CheckedGenerateOptions,
   { signal, taps = {} }: RunOptions,

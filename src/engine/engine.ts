@@ -3,7 +3,7 @@
  * and content keys, no text. Token for token what `generateTokens` gives each request alone.
  */
 import type { MediaInput, NvilaModel, TileSource } from "../models/nvila/nvila-model.ts";
-import { KV_BLOCK_SIZE, KvPool, PagedBatch } from "../nn/paged-kv.ts";
+import { type BlockPool, Int8KvPool, KV_BLOCK_SIZE, type KvFormat, KvPool, PagedBatch } from "../nn/paged-kv.ts";
 import * as ops from "../tensor/ops.ts";
 import type { Steps } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -15,21 +15,39 @@ import type { EngineRequest, MediaItem } from "./sequence.ts";
 export interface EngineOptions extends SchedulerOptions {
   /** Budget of the KV pool; the system commits it as it is written. */
   readonly kvMemoryBytes: number;
+  /** How keys and values are stored. Default f32. */
+  readonly kvCache?: KvFormat;
 }
 
-export class Engine {
-  readonly #pool: KvPool;
+/** What is in use. */
+export type EngineStats = Scheduler["stats"];
+
+/** An engine, in this thread or in one of its own. */
+export interface EngineHandle {
+  /** As far as it is known here. */
+  readonly stats: EngineStats;
+  /** As `Engine.run`. */
+  run(request: EngineRequest, events: RequestEvents): Promise<RequestReport>;
+  /** As `Engine.notify`. */
+  notify(): void;
+  /** As `Engine.close`. */
+  close(reason: unknown): Promise<void>;
+}
+
+export class Engine implements EngineHandle {
+  readonly #pool: BlockPool;
   readonly #scheduler: Scheduler;
   #closing: Promise<void> | null = null;
 
   /** @throws RequestError when the budget holds no block; DeviceError when the system refuses the memory. */
   constructor(model: NvilaModel, options: EngineOptions) {
-    this.#pool = new KvPool(model.llm.backend, model.llm.cfg, options.kvMemoryBytes);
+    const Pool = options.kvCache === "int8" ? Int8KvPool : KvPool;
+    this.#pool = new Pool(model.llm.backend, model.llm.cfg, options.kvMemoryBytes);
     this.#scheduler = new Scheduler(new NvilaRunner(model, this.#pool), options);
   }
 
   /** What is in use now. */
-  get stats(): Scheduler["stats"] {
+  get stats(): EngineStats {
     return this.#scheduler.stats;
   }
 
@@ -59,9 +77,9 @@ class NvilaRunner implements Runner {
   readonly blocks: number;
   readonly blockSize = KV_BLOCK_SIZE;
   readonly #model: NvilaModel;
-  readonly #pool: KvPool;
+  readonly #pool: BlockPool;
 
-  constructor(model: NvilaModel, pool: KvPool) {
+  constructor(model: NvilaModel, pool: BlockPool) {
     this.#model = model;
     this.#pool = pool;
     this.blocks = pool.blocks;

@@ -16,6 +16,9 @@ import type { AttentionCache } from "./kv-cache.ts";
 /** Positions of a block. */
 export const KV_BLOCK_SIZE = 16;
 
+/** How keys and values are stored: as they are, or rounded to int8 with a scale per position and head. */
+export type KvFormat = "f32" | "int8";
+
 /** What a model keeps for a position. */
 export interface KvSize {
   readonly layers: number;

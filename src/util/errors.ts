@@ -1,5 +1,5 @@
 /**
- * The seven error classes that users can meet, all with a stable `code` and one voice:
+ * The eight error classes that users can meet, all with a stable `code` and one voice:
  * `[where] expected X, got Y (shapes/values/names). You can …` — the last part only when there is a real action.
  * Our own broken invariants do not come here: they use `assert` (util/assert.ts).
  */
@@ -12,6 +12,7 @@ export type NvilaErrorCode =
   | "ERR_WEIGHTS"
   | "ERR_CONFIG"
   | "ERR_REQUEST"
+  | "ERR_ENGINE"
   | "ERR_UNSUPPORTED";
 
 /** Base of every error that this package throws on purpose. */
@@ -59,6 +60,11 @@ export class RequestError extends NvilaError {
 
 /** Too much is asked for at once: the same request may be answered later. */
 export class BusyError extends RequestError {}
+
+/** What computes has ended in the middle of the work. Nothing is wrong with the request: it can be made again. */
+export class EngineError extends NvilaError {
+  readonly code = "ERR_ENGINE";
+}
 
 /** Valid input that this version cannot handle. */
 export class UnsupportedError extends NvilaError {

@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../src/api/generate-options.ts";
 import type { GenerationChunk, GenerationResult } from "../../src/api/generation.ts";
-import type { LoadedModel } from "../../src/api/loaded-model.ts";
+import type { LocalModel } from "../../src/api/loaded-model.ts";
 import type { PromptInput } from "../../src/api/messages.ts";
 import { Nvila } from "../../src/api/nvila.ts";
 import { image, video } from "../../src/api/parts.ts";
@@ -15,7 +15,7 @@ import { noise, openTiny } from "./tiny-models.ts";
 
 const SMALL = noise(60, 50, 1);
 const QUESTION: PromptInput = [image(SMALL), "What is this?"];
-let loaded: LoadedModel;
+let loaded: LocalModel;
 let model: Nvila;
 let live: ReadonlySet<Storage>;
 

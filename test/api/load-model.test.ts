@@ -6,7 +6,7 @@ import { loadModel, openModel } from "../../src/api/load-model.ts";
 import { ConfigError, DeviceError, RequestError } from "../../src/util/errors.ts";
 import { temporaryFolder, tinyCheckpoint } from "./tiny-models.ts";
 
-const quiet = { onWarning: (): void => {} };
+const quiet = { onWarning: (): void => {}, worker: false };
 
 describe("loadModel", () => {
   it("loads a folder, and one that holds the checkpoint as `model`", async () => {

@@ -8,7 +8,7 @@ import type { QuantizeOptions } from "../../src/quant/quantize-plan.ts";
 import { noise, temporaryFolder, tinyCheckpoint } from "./tiny-models.ts";
 
 const QUESTION = [image(noise(112, 112, 3)), "What is this?"];
-const quiet = { onWarning: (): void => {}, device: "reference" as const };
+const quiet = { onWarning: (): void => {}, device: "reference" as const, worker: false };
 
 async function idsOf(path: string, quantize?: QuantizeOptions): Promise<readonly number[]> {
   const model = await loadModel(path, quantize ? { ...quiet, quantize } : quiet);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { type LoadOptions, openModel } from "../../src/api/load-model.ts";
-import type { LoadedModel } from "../../src/api/loaded-model.ts";
+import type { LocalModel } from "../../src/api/loaded-model.ts";
 import type { RawPixels } from "../../src/api/parts.ts";
 import { writeRandomCheckpoint } from "../../src/io/random-checkpoint.ts";
 import { Random } from "../../src/util/random.ts";
@@ -33,7 +33,7 @@ export function tinyCheckpoint(kind: "lite" | "s2" | "video"): Promise<string> {
 export async function openTiny(
   kind: "lite" | "s2" | "video",
   options: LoadOptions = {},
-): Promise<LoadedModel & { warnings: string[] }> {
+): Promise<LocalModel & { warnings: string[] }> {
   const warnings: string[] = [];
   const onWarning = (message: string): void => {
     if (!message.includes("native addon")) warnings.push(message);

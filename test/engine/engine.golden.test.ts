@@ -5,19 +5,19 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { checkGenerateOptions } from "../../src/api/generate-options.ts";
-import { openModel } from "../../src/api/load-model.ts";
-import type { LoadedModel } from "../../src/api/loaded-model.ts";
+import { loadModel, openModel } from "../../src/api/load-model.ts";
+import type { LocalModel } from "../../src/api/loaded-model.ts";
 import { checkMessages } from "../../src/api/messages.ts";
 import { Nvila } from "../../src/api/nvila.ts";
 import { runRequest } from "../../src/api/run-request.ts";
 import { describeGolden } from "../golden/golden-dir.ts";
 import { type CheckpointCase, checkpointCases, messagesOf } from "../models/checkpoint-cases.ts";
 
-const open = (dir: string, checkpoint: string): Promise<LoadedModel> =>
+const open = (dir: string, checkpoint: string): Promise<LocalModel> =>
   openModel(join(dir, "checkpoints", checkpoint), { onWarning: () => {} });
 
 /** What the loop alone gives. */
-async function define(dir: string, loaded: LoadedModel, golden: CheckpointCase, options: object) {
+async function define(dir: string, loaded: LocalModel, golden: CheckpointCase, options: object) {
   const { tokenIds } = await runRequest(loaded, checkMessages(messagesOf(dir, golden)), checkGenerateOptions(options), {
     emit: () => {},
     signal: new AbortController().signal,
@@ -33,8 +33,13 @@ describeGolden("the engine on golden checkpoints", (dir) => {
   for (const checkpoint of ["nvila-tiny-lite", "nvila-tiny-s2", "nvila-tiny-video"]) {
     const cases = all.filter((golden) => golden.checkpoint === checkpoint);
 
-    it.each([1, 3, 8])(`${checkpoint}, %i at once`, async (atOnce) => {
-      using model = new Nvila(await open(dir, checkpoint));
+    it.each(
+      [1, 3, 8].flatMap((atOnce) => [
+        { atOnce, worker: false },
+        { atOnce, worker: true },
+      ]),
+    )(`${checkpoint}, $atOnce at once, in a thread of its own: $worker`, async ({ atOnce, worker }) => {
+      using model = await loadModel(join(dir, "checkpoints", checkpoint), { onWarning: () => {}, worker });
       const left = cases.slice(0, Math.max(8, atOnce));
       expect(left.length).toBeGreaterThan(2);
       for (let first = 0; first < left.length; first += atOnce) {

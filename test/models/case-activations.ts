@@ -1,7 +1,7 @@
 /** One answer with everything that was computed on the way. */
 import { checkGenerateOptions } from "../../src/api/generate-options.ts";
 import type { GenerationResult } from "../../src/api/generation.ts";
-import type { LoadedModel } from "../../src/api/loaded-model.ts";
+import type { LocalModel } from "../../src/api/loaded-model.ts";
 import { checkMessages, type PromptInput } from "../../src/api/messages.ts";
 import type { PreparedRequest } from "../../src/api/prepare-request.ts";
 import { runRequest } from "../../src/api/run-request.ts";
@@ -30,7 +30,7 @@ export interface Activations {
 }
 
 export async function answerWithActivations(
-  loaded: LoadedModel,
+  loaded: LocalModel,
   input: PromptInput,
   maxTokens: number,
 ): Promise<Activations> {

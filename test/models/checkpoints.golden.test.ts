@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GenerationResult } from "../../src/api/generation.ts";
 import { type LoadOptions, openModel } from "../../src/api/load-model.ts";
-import type { LoadedModel } from "../../src/api/loaded-model.ts";
+import type { LocalModel } from "../../src/api/loaded-model.ts";
 import type { MediaPlan } from "../../src/api/media-plan.ts";
 import { Nvila } from "../../src/api/nvila.ts";
 import type { PreparedRequest } from "../../src/api/prepare-request.ts";
@@ -80,8 +80,8 @@ function setIsa(isa: string | undefined): void {
 }
 
 /** Loads each checkpoint once for each set of options. */
-function opener(dir: string, device: Setup["device"]): (golden: CheckpointCase) => Promise<LoadedModel> {
-  const models = new Map<string, Promise<LoadedModel>>();
+function opener(dir: string, device: Setup["device"]): (golden: CheckpointCase) => Promise<LocalModel> {
+  const models = new Map<string, Promise<LocalModel>>();
   return ({ checkpoint, config_overrides: overrides, mode }) => {
     const options: LoadOptions = {
       device,

@@ -64,7 +64,7 @@ export interface TileSource {
   isReady?(start: number, end: number): boolean;
   /** Most tiles to take together now, asked before each batch. Default: as many as memory allows. */
   maxTogether?(): number;
-  /** Values of tiles [start, end): [end − start, 3, S, S]. */
+  /** Values of tiles [start, end): [end − start, 3, S, S], a new array each time. */
   pixels(start: number, end: number): Float32Array;
 }
 
