@@ -25,6 +25,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   grammar: ["engine", "tokenizer", "util"],
   train: ["models", "nn", "tensor", "checkpoint", "preprocess", "backend", "core", "util"],
   io: ["quant", "tokenizer", "checkpoint", "preprocess", "backend", "core", "util"],
+  loader: ["io", "data", "tokenizer", "preprocess", "util"],
   hub: ["util"],
   worker: ["io", "engine", "models", "nn", "quant", "checkpoint", "tensor", "backend", "core", "util"],
   api: [
@@ -48,7 +49,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms and files that may use Node. Everything else must run in a browser. */
-const NODE_ONLY = ["backend/cpu", "io", "hub", "worker", "api", "cli", "node.ts"];
+const NODE_ONLY = ["backend/cpu", "io", "loader", "hub", "worker", "api", "cli", "node.ts"];
 /** Packages that exist in Node only. */
 const NODE_PACKAGES = /^(node:|sharp$|commander$|pino$|@hono\/node-server$|@napi-rs\/)/;
 /** What the page in web/ may import besides its own files. */

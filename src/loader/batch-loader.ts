@@ -1,0 +1,197 @@
+/**
+ * Packed batches for the trainer, prepared ahead: samples in the sampler's order, media decoded in threads, conversations as ids and labels,
+ * everything cut at the model's length and packed into one row. A sample that cannot be used is left out and counted.
+ */
+import { encodeConversation } from "../data/encode-conversation.ts";
+import type { LabelMode } from "../data/label-mask.ts";
+import { type FusedSample, fuseSample, type PackedRow, packSamples } from "../data/packing.ts";
+import { expandTiles, extractMedia, placeMediaFirst, placeMediaInline } from "../data/training-sample.ts";
+import { type BlockSize, concatTiles, type Tiles } from "../preprocess/tiles.ts";
+import { encodeTimeTokens } from "../preprocess/time-tokens.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { messageOf, NvilaError } from "../util/errors.ts";
+import type { MediaPool } from "./media-pool.ts";
+import type { MediaJob, PreparedMedia } from "./prepare-media.ts";
+import type { MixtureSample, OpenMixture } from "./registry.ts";
+
+/** One media item of a packed row: what stands at the rows [start, end) of `PackedRow.media` of the same position. */
+export interface BatchMedia {
+  readonly kind: "image" | "video";
+  /** Its tiles (frames of a video) in `TrainingBatch.tiles[kind]`. */
+  readonly firstTile: number;
+  readonly tileCount: number;
+  readonly blockSize: BlockSize | null;
+  /** Rows that its encoder gives; the packed row may hold fewer, when the sample was cut. */
+  readonly rows: number;
+}
+
+/** A packed row with its pixels. */
+export interface TrainingBatch extends PackedRow {
+  readonly items: readonly BatchMedia[];
+  /** Bytes of all tiles of pictures and of videos: [count, S, S, 3]. */
+  readonly tiles: { readonly image: Tiles; readonly video: Tiles };
+  /** Names of the samples, in order. */
+  readonly samples: readonly string[];
+}
+
+/** Why samples were left out so far. */
+export interface SkipCounts {
+  /** Media missing or damaged, conversations that are none. */
+  readonly broken: number;
+  /** Everything that would be learnt was cut off. */
+  readonly empty: number;
+}
+
+export interface BatchLoaderOptions {
+  readonly mixture: OpenMixture;
+  /** Numbers of samples in order, as from `sampleOrder`. */
+  readonly order: readonly number[];
+  /** Samples of one packed row. */
+  readonly batchSize: number;
+  /** Rows of one sample at most. */
+  readonly maxLength: number;
+  readonly tileSize: number;
+  readonly tokenizer: Tokenizer;
+  readonly pool: MediaPool;
+  /** Rows that one media item takes in the model. */
+  readonly rowsOf: (item: { kind: "image" | "video"; tileCount: number; blockSize: BlockSize | null }) => number;
+  readonly labelMode?: LabelMode;
+  /** Time tokens of the model: `<12.5>` in answers about videos become tokens. Default 0: texts stay. */
+  readonly numTimeTokens?: number;
+  /** Batches prepared ahead. Default 2. */
+  readonly ahead?: number;
+  /** First batch, for resuming: those before are not even read. Default 0. */
+  readonly firstBatch?: number;
+  /** Told once for every sample that is left out. */
+  readonly onSkip?: (label: string, reason: string) => void;
+}
+
+interface ReadySample extends FusedSample {
+  readonly label: string;
+  readonly items: readonly (Omit<BatchMedia, "firstTile"> & { readonly tiles: Tiles })[];
+}
+
+export class BatchLoader {
+  readonly #options: BatchLoaderOptions;
+  #broken = 0;
+  #empty = 0;
+
+  constructor(options: BatchLoaderOptions) {
+    this.#options = options;
+  }
+
+  get skipped(): SkipCounts {
+    return { broken: this.#broken, empty: this.#empty };
+  }
+
+  /** Batches of an epoch; a last one that is not full counts. */
+  get batchCount(): number {
+    return Math.ceil(this.#options.order.length / this.#options.batchSize);
+  }
+
+  /** Every batch in order; null for one whose samples were all left out, so that positions stay those of the order. */
+  async *batches(): AsyncGenerator<TrainingBatch | null, void, void> {
+    const { ahead = 2, firstBatch = 0 } = this.#options;
+    const queue: Promise<TrainingBatch | null>[] = [];
+    for (let next = firstBatch; next < this.batchCount || queue.length > 0; ) {
+      while (queue.length <= ahead && next < this.batchCount) {
+        const batch = this.#batch(next++);
+        batch.catch(() => {}); // reported where it is awaited
+        queue.push(batch);
+      }
+      yield await (queue.shift() as Promise<TrainingBatch | null>);
+    }
+  }
+
+  async #batch(number: number): Promise<TrainingBatch | null> {
+    const { order, batchSize, tileSize } = this.#options;
+    const numbers = order.slice(number * batchSize, (number + 1) * batchSize);
+    const ready = await Promise.all(numbers.map((index) => this.#sample(index)));
+    const samples = ready.filter((sample): sample is ReadySample => sample !== null);
+    if (samples.length === 0) return null;
+    const counts = { image: 0, video: 0 };
+    const all = samples.flatMap((sample) => sample.items);
+    const items = all.map(({ tiles: _, ...item }): BatchMedia => {
+      const firstTile = counts[item.kind];
+      counts[item.kind] += item.tileCount;
+      return { ...item, firstTile };
+    });
+    const tilesOf = (kind: "image" | "video"): Tiles =>
+      concatTiles(
+        all.filter((item) => item.kind === kind).map((item) => item.tiles),
+        tileSize,
+      );
+    return {
+      ...packSamples(samples),
+      items,
+      tiles: { image: tilesOf("image"), video: tilesOf("video") },
+      samples: samples.map((sample) => sample.label),
+    };
+  }
+
+  async #sample(index: number): Promise<ReadySample | null> {
+    let label = `sample ${index}`;
+    try {
+      const found = await this.#options.mixture.sample(index);
+      label = found.label;
+      const sample = await this.#encode(found);
+      if (sample.labels.slice(1).some((id) => id >= 0)) return sample;
+      this.#empty++;
+      this.#options.onSkip?.(label, "nothing of its answers is left at this length");
+      return null;
+    } catch (error) {
+      if (!(error instanceof NvilaError)) throw error;
+      this.#broken++;
+      this.#options.onSkip?.(label, messageOf(error));
+      return null;
+    }
+  }
+
+  async #encode({ sample, entry, label }: MixtureSample): Promise<ReadySample> {
+    const { tokenizer, pool, rowsOf, maxLength, numTimeTokens = 0, labelMode = "span" } = this.#options;
+    const messages = entry.placement === "inline" ? placeMediaInline(sample) : placeMediaFirst(sample);
+    const jobs = messages.flatMap((message) =>
+      message.parts.flatMap((part): MediaJob[] =>
+        part.type === "text" ? [] : [{ kind: part.type, source: part.source }],
+      ),
+    );
+    const media = await pool.prepare(jobs);
+    const duration = media.findLast((item) => item.durationSeconds !== null)?.durationSeconds ?? null;
+    const isTiled = media.some((item) => item.isTilePerItem);
+    const turns = extractMedia(messages).map((turn, i, all) => {
+      const first = i === all.findIndex(({ from }) => from === "human");
+      const text =
+        isTiled && first
+          ? expandTiles(
+              turn.text,
+              media.map((item) => item.tiles.count),
+            )
+          : turn.text;
+      const hasTimes = numTimeTokens > 0 && duration !== null && turn.from === "gpt";
+      return { ...turn, text: hasTimes ? encodeTimeTokens(text, { duration, numTimeTokens }) : text };
+    });
+    const { ids, labels } = encodeConversation(tokenizer, turns, {
+      labelMode,
+      noSystemPrompt: entry.noSystemPrompt ?? false,
+    });
+    const items = media.flatMap(itemsOf).map((item) => ({ ...item, rows: rowsOf(item) }));
+    const mediaRows = items.map((item) => item.rows);
+    const { imageId, videoId } = tokenizer;
+    const fused = fuseSample({ ids, labels, mediaRows }, { imageId, videoId, maxLength });
+    return { ...fused, label, items: items.slice(0, fused.media.length) };
+  }
+}
+
+function itemsOf(
+  media: PreparedMedia,
+): { kind: "image" | "video"; tileCount: number; blockSize: BlockSize | null; tiles: Tiles }[] {
+  const { kind, tiles, blockSize } = media;
+  if (!media.isTilePerItem) return [{ kind, tileCount: tiles.count, blockSize, tiles }];
+  const bytes = tiles.size * tiles.size * 3;
+  return Array.from({ length: tiles.count }, (_, i) => ({
+    kind,
+    tileCount: 1,
+    blockSize,
+    tiles: { count: 1, size: tiles.size, data: tiles.data.subarray(i * bytes, (i + 1) * bytes) },
+  }));
+}

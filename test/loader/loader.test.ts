@@ -1,0 +1,229 @@
+/** Files of training samples to packed batches: every format, media threads, and bad data that is skipped and counted. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parquetWriteFile } from "hyparquet-writer";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BatchLoader, type BatchLoaderOptions, type TrainingBatch } from "../../src/loader/batch-loader.ts";
+import { openJsonSamples } from "../../src/loader/json-samples.ts";
+import { MediaPool } from "../../src/loader/media-pool.ts";
+import { openParquetSamples } from "../../src/loader/parquet-samples.ts";
+import { openMixture, readRegistry } from "../../src/loader/registry.ts";
+import { openTarSamples } from "../../src/loader/tar-samples.ts";
+import { randomTokenizerFiles } from "../../src/tokenizer/random-tokenizer.ts";
+import { createTokenizer } from "../../src/tokenizer/tokenizer.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "nvila-loader-"));
+const IMAGE = {
+  aspectRatio: "dynamic_s2",
+  tileSize: 16,
+  minTiles: 1,
+  maxTiles: 4,
+  s2Scales: [16, 32],
+  imageMean: [0.5, 0.5, 0.5],
+};
+const tokenizer = createTokenizer(
+  randomTokenizerFiles({ firstSpecialId: 500, hasBosAndPad: true, timeTokens: 0, modelMaxLength: 4096 }),
+);
+const png = (width: number, height: number): Promise<Buffer> =>
+  sharp({ create: { width, height, channels: 3, background: { r: 200, g: 30, b: 60 } } })
+    .png()
+    .toBuffer();
+const exchange = (question: string, answer: string) => [
+  { from: "human", value: question },
+  { from: "gpt", value: answer },
+];
+
+beforeAll(async () => {
+  await mkdir(join(folder, "media/clip"), { recursive: true });
+  writeFileSync(join(folder, "media/a.png"), await png(64, 32));
+  writeFileSync(join(folder, "media/b.png"), await png(20, 20));
+  writeFileSync(join(folder, "media/broken.png"), (await png(64, 64)).subarray(0, 60));
+  for (const i of [0, 1, 2]) writeFileSync(join(folder, `media/clip/${i}.png`), await png(30, 20));
+  const lines = [
+    { id: 0, image: "a.png", conversations: exchange("<image>\nWhat colour?", "red") },
+    { id: 1, image: ["a.png", "b.png"], conversations: exchange("Compare.", "two reds") },
+    { id: 2, video: "clip", conversations: exchange("<video>\nWhat moves?", "nothing") },
+    { id: 3, conversations: exchange("Say something", "word ".repeat(40)) },
+  ];
+  writeFileSync(join(folder, "good.jsonl"), `${lines.map((line) => JSON.stringify(line)).join("\n\n")}\n`);
+  writeFileSync(join(folder, "good.json"), JSON.stringify(lines));
+  const bad = [
+    JSON.stringify({ image: "missing.png", conversations: exchange("a", "b") }),
+    JSON.stringify({ image: "broken.png", conversations: exchange("a", "b") }),
+    "{ not json",
+    JSON.stringify({ conversations: [] }),
+    JSON.stringify({ conversations: [{ from: "gpt", value: "first" }] }),
+    JSON.stringify({ conversations: exchange("word ".repeat(400), "too late") }),
+    JSON.stringify({ conversations: exchange("fine", "yes") }),
+  ];
+  writeFileSync(join(folder, "bad.jsonl"), bad.join("\n"));
+  const registry = {
+    datasets: {
+      good: { data: "good.jsonl", mediaDir: "media" },
+      bad: { data: ["bad.jsonl"], mediaDir: "media" },
+      gone: { data: "gone.jsonl" },
+    },
+    mixtures: { all: ["good", "bad"] },
+  };
+  writeFileSync(join(folder, "registry.json"), JSON.stringify(registry));
+  await mkdir(join(folder, "subsets/half"), { recursive: true });
+  writeFileSync(join(folder, "subsets/half/good.json"), "[1, 3]");
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function load(mixture: string, threads: number, more: Partial<BatchLoaderOptions> = {}) {
+  await using pool = new MediaPool({ image: IMAGE, numFrames: 2 }, threads);
+  const open = await openMixture(await readRegistry(join(folder, "registry.json")), mixture);
+  const skipped: string[] = [];
+  const loader = new BatchLoader({
+    mixture: open,
+    order: Array.from({ length: open.lengths.reduce((a, b) => a + b, 0) }, (_, i) => i),
+    batchSize: 2,
+    maxLength: 300,
+    tileSize: 16,
+    tokenizer,
+    pool,
+    rowsOf: ({ kind, tileCount, blockSize }) =>
+      (blockSize ? 4 * blockSize.rows * blockSize.cols : tileCount) + (kind === "video" ? 1 : 0),
+    onSkip: (label, reason) => skipped.push(`${label}: ${reason}`),
+    ...more,
+  });
+  const batches: (TrainingBatch | null)[] = [];
+  for await (const batch of loader.batches()) batches.push(batch);
+  await open.close();
+  return { batches, skipped, counts: loader.skipped };
+}
+
+describe("loader", () => {
+  it("gives packed batches with their tiles, the same from threads and without", async () => {
+    const { batches, counts } = await load("good", 2);
+    expect(counts).toEqual({ broken: 0, empty: 0 });
+    expect(batches.length).toBe(2);
+    const [first, second] = batches as TrainingBatch[];
+    expect(first.samples).toEqual(["good[0]", "good[1]"]);
+    // 64×32 at scales 16 and 32: one tile of 16, a grid of 2×1; 20×20: 1 + 1. All tiles of a picture make one item.
+    expect(first.items.map((item) => [item.kind, item.firstTile, item.tileCount])).toEqual([
+      ["image", 0, first.items[0].tileCount],
+      ["image", first.items[0].tileCount, first.items[0].tileCount],
+      ["image", 2 * first.items[0].tileCount, first.items[2].tileCount],
+    ]);
+    expect(first.tiles.image.count).toBe(first.items.reduce((sum, item) => sum + item.tileCount, 0));
+    expect([...first.tiles.image.data.subarray(0, 3)]).toEqual([200, 30, 60]);
+    for (const [i, { start, end }] of first.media.entries()) {
+      expect(end - start).toBe(first.items[i].rows);
+      expect(new Set(first.inputIds.subarray(start, end))).toEqual(new Set([tokenizer.imageId]));
+    }
+    expect(second.tiles.video.count).toBe(2);
+    expect(second.items).toEqual([{ kind: "video", firstTile: 0, tileCount: 2, blockSize: null, rows: 3 }]);
+    const answers = first.labels.filter((id) => id >= 0);
+    expect(tokenizer.decode(answers, { skipSpecialTokens: true })).toBe("redtwo reds");
+    expect([first.cuSeqlens[0], first.cuSeqlens[2]]).toEqual([0, first.inputIds.length]);
+    const again = await load("good", 0);
+    expect(again.batches).toEqual(batches);
+    const resumed = await load("good", 0, { firstBatch: 1 });
+    expect(resumed.batches).toEqual(batches.slice(1));
+  });
+
+  it("skips and counts bad samples, and goes on", async () => {
+    const { batches, skipped, counts } = await load("bad", 1);
+    expect(counts).toEqual({ broken: 5, empty: 1 });
+    expect(batches.map((batch) => batch?.samples ?? null)).toEqual([null, null, null, ["bad[6]"]]);
+    expect(skipped.map((line) => line.slice(0, 7)).sort()).toEqual(
+      ["bad[0]:", "bad[1]:", "bad[4]:", "bad[5]:", "sample ", "sample "], // of lines that are no samples, file and line are named
+    );
+    expect(skipped.join("\n")).toMatch(/missing\.png.*does not exist/);
+    expect(skipped.join("\n")).toMatch(/line 3 is no JSON/);
+    expect(skipped.join("\n")).toMatch(/at least one turn/);
+    expect(skipped.join("\n")).toMatch(/nothing of its answers is left/);
+  });
+
+  it("cuts media that do not fit together with their rows", async () => {
+    const { batches } = await load("good", 0, { maxLength: 40 });
+    for (const batch of batches) {
+      const lengths = [...(batch?.cuSeqlens ?? [])].map((end, i, all) => end - (all[i - 1] ?? 0));
+      expect(Math.max(...lengths)).toBeLessThanOrEqual(40);
+      expect(batch?.items.length).toBe(batch?.media.length);
+    }
+  });
+
+  it("follows mixtures: subsets, repetition, unknown names", async () => {
+    const registry = await readRegistry(join(folder, "registry.json"));
+    const half = await openMixture(registry, "good*2@half");
+    expect(half.lengths).toEqual([4]);
+    expect((await Promise.all([0, 1, 2, 3].map((i) => half.sample(i)))).map((s) => s.label)).toEqual(
+      [0, 2, 0, 2].map((i) => `good[${i}]`),
+    );
+    await half.close();
+    const rounded = await openMixture(registry, "all", { globalBatch: 6 });
+    expect(rounded.lengths).toEqual([12, 6]);
+    await rounded.close();
+    await expect(openMixture(registry, "nothing")).rejects.toThrow(
+      /expected a data set of the registry, got "nothing"/,
+    );
+    await expect(openMixture(registry, "gone")).rejects.toThrow(/cannot read .*gone\.jsonl/);
+    await expect(openMixture(registry, "bad@half")).rejects.toThrow(/samples that "half" drops of "bad"/);
+    await expect(openMixture(registry, "good@a@b")).rejects.toThrow(/expected name\*times@subset/);
+    await expect(readRegistry(join(folder, "nowhere.json"))).rejects.toThrow(/cannot read the registry/);
+  });
+
+  it("reads JSON arrays, parquet and tar shards alike", async () => {
+    const json = await openJsonSamples(join(folder, "good.json"), join(folder, "media"));
+    expect([json.length, (await json.sample(0)).image]).toEqual([4, join(folder, "media/a.png")]);
+    const picture = await png(8, 8);
+    const parquet = join(folder, "rows.parquet");
+    parquetWriteFile({
+      filename: parquet,
+      rowGroupSize: 2,
+      columnData: [
+        { name: "image", data: [picture, picture, picture].map((bytes) => new Uint8Array(bytes)), type: "BYTE_ARRAY" },
+        { name: "question", data: ["q0", "q1", "q2"], type: "STRING" },
+        { name: "answer", data: ["a0", "a1", "a2"], type: "STRING" },
+      ],
+    });
+    const rows = await openParquetSamples(parquet);
+    expect(rows.length).toBe(3);
+    const last = await rows.sample(2);
+    expect(last.conversations).toEqual(exchange("q2", "a2"));
+    expect(Buffer.from((last.image as Uint8Array[])[0]).equals(picture)).toBe(true);
+    const tar = join(folder, "shard.tar");
+    const long = `${"d".repeat(120)}/0002`;
+    writeFileSync(
+      tar,
+      Buffer.concat([
+        member("0001.json", Buffer.from(JSON.stringify({ conversations: exchange("q", "a") }))),
+        member("0001.png", picture),
+        member("././@LongLink", Buffer.from(`${long}.json\0`), "L"),
+        member(`${long}.json`.slice(0, 100), Buffer.from(JSON.stringify({ conversations: exchange("r", "b") }))),
+        Buffer.alloc(1024),
+      ]),
+    );
+    const shard = await openTarSamples(tar);
+    expect(shard.length).toBe(2);
+    expect(Buffer.from(((await shard.sample(0)).image as Uint8Array[])[0]).equals(picture)).toBe(true);
+    expect((await shard.sample(1)).conversations).toEqual(exchange("r", "b"));
+    await Promise.all([json, rows, shard].map((set) => set.close()));
+    await expect(openTarSamples(parquet)).rejects.toThrow(/is no tar file/);
+    await expect(openParquetSamples(tar)).rejects.toThrow(/as parquet/);
+    await expect(openJsonSamples(join(folder, "registry.json"), folder)).rejects.toThrow(/expected an array/);
+  });
+});
+
+function member(name: string, content: Buffer, type = "0"): Buffer {
+  const header = Buffer.alloc(512);
+  header.write(name, 0);
+  header.write(content.length.toString(8).padStart(11, "0"), 124);
+  header.write(type, 156);
+  header.write("ustar\0", 257);
+  header.fill(" ", 148, 156);
+  header.write(
+    `${header
+      .reduce((a, b) => a + b, 0)
+      .toString(8)
+      .padStart(6, "0")}\0 `,
+    148,
+  );
+  return Buffer.concat([header, content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
+}
