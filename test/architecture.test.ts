@@ -45,11 +45,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "core",
     "util",
   ],
-  cli: ["api", "hub", "io", "quant", "preprocess", "checkpoint", "util"],
+  client: [],
+  server: ["client", "api", "io", "util"],
+  cli: ["server", "api", "hub", "io", "quant", "preprocess", "checkpoint", "util"],
 };
 
 /** Rooms and files that may use Node. Everything else must run in a browser. */
-const NODE_ONLY = ["backend/cpu", "io", "loader", "hub", "worker", "api", "cli", "node.ts"];
+const NODE_ONLY = ["backend/cpu", "io", "loader", "hub", "worker", "api", "server", "cli", "node.ts"];
 /** Packages that exist in Node only. */
 const NODE_PACKAGES = /^(node:|sharp$|commander$|pino$|@hono\/node-server$|@napi-rs\/)/;
 /** What the page in web/ may import besides its own files. */

@@ -13,6 +13,7 @@ import { packCommand } from "./commands/pack.ts";
 import { pullCommand } from "./commands/pull.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { randomCommand } from "./commands/random.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { isInterrupt } from "./interrupt.ts";
 
 const EXIT_FAULT = 1;
@@ -36,6 +37,7 @@ function createProgram(): Command {
     randomCommand(),
     quantizeCommand(),
     packCommand(),
+    serveCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }

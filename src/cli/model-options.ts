@@ -1,5 +1,6 @@
 /** Command-line options that several verbs share: which model, on what, and how to sample. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { EngineLimitOptions } from "../api/engine-limits.ts";
 import type { GenerateOptions } from "../api/generate-options.ts";
 import { loadModel } from "../api/load-model.ts";
 import type { Nvila } from "../api/nvila.ts";
@@ -79,7 +80,12 @@ export function samplingOf(options: SamplingOptions): GenerateOptions {
 }
 
 /** Opens the model that the options name, with progress and warnings on stderr. */
-export async function openModel(options: ModelOptions, line: ProgressLine, signal: AbortSignal): Promise<Nvila> {
+export async function openModel(
+  options: ModelOptions,
+  line: ProgressLine,
+  signal: AbortSignal,
+  limits: EngineLimitOptions = {},
+): Promise<Nvila> {
   if (!options.model) {
     throw new RequestError(
       "model",
@@ -88,6 +94,7 @@ export async function openModel(options: ModelOptions, line: ProgressLine, signa
   }
   try {
     return await loadModel(options.model, {
+      ...limits,
       device: options.device,
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(options.offline ? { offline: true } : {}), // else the environment decides

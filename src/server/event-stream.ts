@@ -1,0 +1,104 @@
+/** Server-sent events over a buffer of bounded size: whoever does not read is waited for, but not for ever. */
+import { RefusedError } from "./server-error.ts";
+
+export interface EventStreamOptions {
+  /** Bytes that may wait for the client. */
+  readonly bufferBytes: number;
+  /** How long `room` waits for a client that does not read. */
+  readonly stalledReaderMs: number;
+  /** A stream that was silent for so long sends a comment. */
+  readonly heartbeatMs: number;
+  /** The client has gone, or is given up. */
+  readonly onGone: () => void;
+}
+
+export class EventStream {
+  readonly body: ReadableStream<Uint8Array>;
+  readonly #options: EventStreamOptions;
+  readonly #encoder = new TextEncoder();
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  #isOpen = true;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #wakes: (() => void)[] = [];
+
+  constructor(options: EventStreamOptions) {
+    this.#options = options;
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => this.#wakeAll(),
+        cancel: () => {
+          this.#leave();
+          options.onGone();
+        },
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: options.bufferBytes }),
+    );
+    this.#watch();
+  }
+
+  /** One event; `data` as JSON, or a text as it is. */
+  send(data: object | string): void {
+    this.#write(`data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`);
+  }
+
+  /** Resolves when the client has read enough for more. @throws RefusedError when it has not for `stalledReaderMs`. */
+  async room(): Promise<void> {
+    while (this.#isOpen && (this.#controller.desiredSize ?? 0) <= 0) {
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => {
+          const seconds = this.#options.stalledReaderMs / 1000;
+          reject(new RefusedError(408, `the client has not read for ${seconds} s`, { apiCode: "timeout" }));
+        }, this.#options.stalledReaderMs);
+        this.#wakes.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+
+  end(): void {
+    if (!this.#isOpen) return;
+    this.#leave();
+    this.#controller.close();
+  }
+
+  /** Breaks the connection: for clients that do not read. */
+  break(error: unknown): void {
+    if (!this.#isOpen) return;
+    this.#leave();
+    this.#controller.error(error);
+    this.#options.onGone();
+  }
+
+  #write(text: string): void {
+    if (!this.#isOpen) return;
+    this.#controller.enqueue(this.#encoder.encode(text));
+    this.#watch();
+  }
+
+  /** Comments are no events; they only show proxies that somebody is there. A client that does not read gets none. */
+  #watch(): void {
+    clearTimeout(this.#heartbeat);
+    this.#heartbeat = setTimeout(() => {
+      if ((this.#controller.desiredSize ?? 0) > 0) this.#write(": still working\n\n");
+      else this.#watch();
+    }, this.#options.heartbeatMs);
+    this.#heartbeat.unref();
+  }
+
+  #leave(): void {
+    this.#isOpen = false;
+    clearTimeout(this.#heartbeat);
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
+    const wakes = this.#wakes;
+    this.#wakes = [];
+    for (const wake of wakes) wake();
+  }
+}
