@@ -47,7 +47,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   client: [],
   server: ["client", "api", "io", "util"],
-  cli: ["server", "api", "hub", "io", "quant", "preprocess", "checkpoint", "util"],
+  cli: ["server", "api", "hub", "io", "quant", "preprocess", "checkpoint", "core", "util"],
 };
 
 /** Rooms and files that may use Node. Everything else must run in a browser. */

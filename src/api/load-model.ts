@@ -160,7 +160,12 @@ function loadedFrom({ folder: _folder, ...opened }: OpenedFiles, options: LoadOp
   return { ...opened, framesAsImages: options.framesAsImages ?? false, onWarning: options.onWarning ?? console.warn };
 }
 
+/** @throws RequestError when `int4Activations` is none of the three. */
 function buildOptions({ device = "auto", threads, quantize, int4Activations = "int8" }: LoadOptions): BuildOptions {
+  if (!["int8", "int16", "int24"].includes(int4Activations)) {
+    const got = JSON.stringify(int4Activations);
+    throw new RequestError("model", `expected int4Activations to be "int8", "int16" or "int24", got ${got}`);
+  }
   return { device, threads: threads ?? null, quantize: quantize ?? null, int4Activations };
 }
 

@@ -4,8 +4,10 @@ import type { EngineLimitOptions } from "../api/engine-limits.ts";
 import type { GenerateOptions } from "../api/generate-options.ts";
 import { loadModel } from "../api/load-model.ts";
 import type { Nvila } from "../api/nvila.ts";
+import type { QuantizeOptions } from "../quant/quantize-plan.ts";
 import { RequestError } from "../util/errors.ts";
 import type { ProgressLine } from "./progress-line.ts";
+import { parseQuantizeFlag, QUANTIZE_HELP } from "./quantize-flag.ts";
 
 export interface ModelOptions {
   readonly model?: string;
@@ -13,6 +15,9 @@ export interface ModelOptions {
   readonly threads?: number;
   readonly offline?: boolean;
   readonly framesAsImages?: boolean;
+  readonly quantize?: QuantizeOptions;
+  readonly kvCache: "f32" | "int8";
+  readonly int4Activations: "int8" | "int16" | "int24";
 }
 
 export interface SamplingOptions {
@@ -54,6 +59,21 @@ export function addModelOptions(command: Command): Command {
     .addOption(new Option("-m, --model <path|hub-id>", "checkpoint folder, or org/name on the hub").env("NVILA_MODEL"))
     .addOption(new Option("--device <name>", "what computes").choices(["auto", "cpu", "reference"]).default("auto"))
     .option("--threads <n>", "worker threads (default: all cores)", wholeNumber(1))
+    .addOption(
+      new Option("--quantize <part=format,...>", `round weights while loading: ${QUANTIZE_HELP}`).argParser(
+        parseQuantizeFlag,
+      ),
+    )
+    .addOption(
+      new Option("--kv-cache <format>", "how keys and values are kept; int8 takes about a quarter of the memory")
+        .choices(["f32", "int8"])
+        .default("f32"),
+    )
+    .addOption(
+      new Option("--int4-activations <format>", "rounding of activations in front of int4 weights; int8 is fastest")
+        .choices(["int8", "int16", "int24"])
+        .default("int8"),
+    )
     .option("--offline", "never use the network, only the download cache")
     .option("--frames-as-images", "give video frames to the model as pictures, as the later original does");
 }
@@ -98,6 +118,9 @@ export async function openModel(
       device: options.device,
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(options.offline ? { offline: true } : {}), // else the environment decides
+      ...(options.quantize ? { quantize: options.quantize } : {}),
+      kvCache: options.kvCache,
+      int4Activations: options.int4Activations,
       framesAsImages: options.framesAsImages ?? false,
       signal,
       onProgress: ({ label, done, total }) => line.show(`${label} ${done}/${total}`),

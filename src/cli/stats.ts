@@ -4,14 +4,14 @@ import { formatBytes, formatMs } from "./format.ts";
 
 /** Several lines, each ending in a newline. */
 export function formatStats(result: GenerationResult): string {
-  const { timings, media, tokenIds, promptLength, memory } = result;
+  const { timings, media, tokenIds, promptLength, cachedTokens, memory } = result;
   const rows: [string, string][] = [
     ["model", `${result.model} on ${result.device}, ${result.threads} threads`],
     ...media.map((item): [string, string] => [
       item.kind,
       `${item.width}×${item.height}, grid ${item.grid.join("×")}, ${item.tiles} tiles, ${item.tokens} tokens`,
     ]),
-    ["tokens", `${promptLength} prompt + ${tokenIds.length} answer (${result.finishReason})`],
+    ["tokens", `${promptLength} prompt (${cachedTokens} cached) + ${tokenIds.length} answer (${result.finishReason})`],
     ["load", formatMs(timings.loadMs)],
     ["preprocess", formatMs(timings.preprocessMs)],
     ["vision", formatMs(timings.visionMs)],

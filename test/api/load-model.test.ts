@@ -97,6 +97,44 @@ describe("loadModel", () => {
     expect((await small.generate("x", { maxTokens: 2 })).tokenIds.length).toBe(2);
   });
 
+  it("keeps keys and values as int8 where that is asked for", async () => {
+    const path = await tinyCheckpoint("lite");
+    const [exact, rounded] = [
+      await loadModel(path, { ...quiet, kvMemoryBytes: 2 ** 20 }),
+      await loadModel(path, { ...quiet, kvMemoryBytes: 2 ** 20, kvCache: "int8" }),
+    ];
+    const options = { maxTokens: 4, temperature: 1, seed: 5, logprobs: 0 };
+    const question = "How many keys? ".repeat(30);
+    const [a, b] = [await exact.generate(question, options), await rounded.generate(question, options)];
+    expect(rounded.stats.blocks).toBeGreaterThan(2.5 * exact.stats.blocks); // heads of 16 have one scale each
+    const memory = [exact, rounded].map((model) => model.describe().memory.kvCacheBytesAtContext);
+    expect(memory[1]).toBeLessThan(0.4 * memory[0]);
+    const [p, q] = [a, b].map(({ logprobs }) => logprobs?.[0].logprob ?? Number.NaN);
+    expect(p).not.toBe(q); // it is rounded,
+    expect(Math.abs(p - q)).toBeLessThan(0.05); // but not by much
+    for (const wrong of [{ kvCache: "fp8" }, { int4Activations: "int4" }]) {
+      await expect(loadModel(path, { ...quiet, ...wrong } as object)).rejects.toThrow(RequestError);
+    }
+  });
+
+  it("rounds activations in front of int4 weights as it is told", async () => {
+    const path = await tinyCheckpoint("lite");
+    const firstLogprob = async (int4Activations?: "int8" | "int16" | "int24"): Promise<number> => {
+      const quantize = { llm: "w4a16" } as const;
+      const model = await loadModel(path, { ...quiet, quantize, ...(int4Activations ? { int4Activations } : {}) });
+      const { logprobs } = await model.generate("How exact?", { maxTokens: 1, logprobs: 0 });
+      return logprobs?.[0].logprob ?? Number.NaN;
+    };
+    const [usual, int8, int16, int24] = [
+      await firstLogprob(),
+      await firstLogprob("int8"),
+      await firstLogprob("int16"),
+      await firstLogprob("int24"),
+    ];
+    expect(usual).toBe(int8);
+    expect(Math.abs(int16 - int24)).toBeLessThan(Math.abs(int8 - int24));
+  });
+
   it("refuses devices that are not there, and stops when told to", async () => {
     const path = await tinyCheckpoint("lite");
     await expect(loadModel(path, { device: "tpu" as "cpu" })).rejects.toThrow(DeviceError);

@@ -119,6 +119,7 @@ describe("nvila ask", () => {
     expect(plain.stdout.trim()).toBe(text);
     const withStats = await nvila(["ask", "--stats", ...args]);
     expect(withStats.stdout).toBe(plain.stdout);
+    expect(withStats.stderr).toMatch(/^tokens +\d+ prompt \(0 cached\) \+ \d+ answer/m);
     for (const row of ["load", "preprocess", "vision", "prefill", "first token", "decode", "peak memory"]) {
       expect(withStats.stderr).toContain(row);
     }
