@@ -19,7 +19,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     // The licences of what is bundled, as they ask for.
-    license: { fileName: "assets/licenses.md" },
+    license: { fileName: "assets/licenses.txt" },
   },
   // `npx vite web` while working on the page: requests go to an `nvila serve` beside it.
   server: { proxy: { "/v1": "http://127.0.0.1:8000", "/health": "http://127.0.0.1:8000" } },

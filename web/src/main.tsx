@@ -9,6 +9,7 @@ import "./styles/composer.css";
 import "./styles/saw.css";
 import "./styles/dialogs.css";
 import { App } from "./app.tsx";
+import { pauseMs } from "./markdown/render-cost.ts";
 import { connectServer } from "./model/ask-server.ts";
 import { ChatDatabase } from "./model/chat-database.ts";
 import { ChatStore } from "./model/chat-store.ts";
@@ -32,8 +33,12 @@ async function start(): Promise<void> {
     settings: preferences.settings,
     apiKey: preferences.apiKey,
     toDataUrl,
-    // Hidden tabs get no frames, but their answers go on.
-    schedule: (paint) => (document.hidden ? void setTimeout(paint, 200) : void requestAnimationFrame(paint)),
+    schedule: (paint) => {
+      const pause = pauseMs();
+      // Hidden tabs get no frames, but their answers go on.
+      if (pause > 0 || document.hidden) setTimeout(paint, document.hidden ? 200 + pause : pause);
+      else requestAnimationFrame(paint);
+    },
   });
   await store.start();
   render(<App store={store} preferences={preferences} database={database} />, root);

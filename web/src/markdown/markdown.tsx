@@ -8,20 +8,28 @@ import { type ComponentChildren, Fragment, h, type JSX } from "preact";
 import { memo } from "preact/compat";
 import { CodeBlock } from "./code-block.tsx";
 import { decodeEntities } from "./entities.ts";
+import { isMostlyMarks, noteCost } from "./render-cost.ts";
 
 /** Deeper than any person nests; deeper text is shown as it is. */
 const MAX_DEPTH = 24;
 
-/** Renders `text`; text that the lexer cannot take is shown plain. */
-export const Markdown = memo(({ text }: { text: string }): JSX.Element => {
+/** An answer; made anew only when its text has changed. */
+export const Markdown = memo(({ text }: { text: string }): JSX.Element => renderMarkdown(text));
+
+/** The elements of `text`; text that the lexer cannot take is shown plain. */
+export function renderMarkdown(text: string): JSX.Element {
+  if (isMostlyMarks(text)) return <p class="plain">{text}</p>;
+  const startMs = performance.now();
   let tokens: Token[];
   try {
     tokens = marked.lexer(text, { gfm: true });
   } catch {
     return <p class="plain">{text}</p>;
+  } finally {
+    noteCost(performance.now() - startMs);
   }
   return <div class="markdown">{blocks(tokens, 0)}</div>;
-});
+}
 
 function blocks(tokens: readonly Token[] | undefined, depth: number): ComponentChildren {
   return (tokens ?? []).map((token, index) => <Fragment key={index}>{block(token as MarkedToken, depth)}</Fragment>);

@@ -3,8 +3,11 @@ import type { Attachment } from "./types.ts";
 
 const MIB = 1024 * 1024;
 
-/** Bytes of one file and of all files of one question. Data URLs grow by a third on the wire. */
-export const LIMITS = { imageBytes: 20 * MIB, videoBytes: 64 * MIB, files: 16 } as const;
+/**
+ * Bytes of one file and of all files of one conversation, which travel with each question. Data URLs are longer by a third, and the server
+ * takes 64 MiB unless it is told otherwise.
+ */
+export const LIMITS = { imageBytes: 20 * MIB, videoBytes: 44 * MIB, conversationBytes: 46 * MIB, files: 16 } as const;
 
 const IMAGE_TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"];
 const VIDEO_TYPES = ["video/mp4", "video/webm", "video/quicktime", "video/x-matroska", "video/x-msvideo"];
@@ -67,6 +70,13 @@ export function checkFile(file: { name: string; type: string; size: number }, he
     };
   }
   return { isGood: true, kind, type };
+}
+
+/** Why these files cannot travel together; null when they can. */
+export function sizeProblem(sizesBytes: readonly number[]): string | null {
+  const total = sizesBytes.reduce((sum, size) => sum + size, 0);
+  if (total <= LIMITS.conversationBytes) return null;
+  return `The pictures and videos of this conversation would have ${formatBytes(total)}; all of them are sent with each question, up to ${formatBytes(LIMITS.conversationBytes)}. You can start a new conversation.`;
 }
 
 /** 1536 → "1.5 KiB". */

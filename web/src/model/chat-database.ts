@@ -14,6 +14,9 @@ interface Tables extends DBSchema {
   media: { key: string; value: StoredMedia; indexes: { conversationId: string } };
 }
 
+/** What the page needs of a database; tests give their own. */
+export type ChatRecords = Pick<ChatDatabase, keyof ChatDatabase>;
+
 const VERSION = 1;
 
 /** The page's database, `name` for tests that want their own. */

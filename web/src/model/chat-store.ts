@@ -2,7 +2,7 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { RequestFailed, type Server } from "./ask-server.ts";
 import { buildRequest } from "./build-request.ts";
-import type { ChatDatabase } from "./chat-database.ts";
+import type { ChatRecords } from "./chat-database.ts";
 import { newId } from "./new-id.ts";
 import { runAnswer } from "./running-answer.ts";
 import type { Settings } from "./settings.ts";
@@ -21,7 +21,7 @@ interface Run {
 }
 
 export interface ChatStoreOptions {
-  readonly database: ChatDatabase;
+  readonly database: ChatRecords;
   readonly server: Server;
   readonly settings: ReadonlySignal<Settings>;
   readonly apiKey: ReadonlySignal<string | null>;
@@ -123,6 +123,13 @@ export class ChatStore {
     }
     await this.#append(question);
     await this.#answer(conversation.id);
+  }
+
+  /** Bytes of each file of the open conversation. */
+  mediaSizes(): number[] {
+    return this.messages.value.flatMap((message) =>
+      message.role === "user" ? message.attachments.map(({ sizeBytes }) => sizeBytes) : [],
+    );
   }
 
   stop(): void {

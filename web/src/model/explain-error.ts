@@ -22,7 +22,6 @@ export function explainFailure({ status, message, retryAfterSeconds }: RequestFa
     case null:
       return error("No connection", "The server cannot be reached. Is nvila serve still running?");
     case 401:
-    case 403:
       return error("The server wants a key", "Enter the API key that nvila serve was started with.", "key");
     case 413:
       return error("Too large", message || "The server does not take a request of this size.", null);

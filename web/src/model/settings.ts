@@ -39,7 +39,7 @@ interface NumberRule {
 
 export const NUMBER_RULES = {
   temperature: { minimum: 0, maximum: 2, isInteger: false },
-  topP: { minimum: 0, maximum: 1, isInteger: false },
+  topP: { minimum: 0.001, maximum: 1, isInteger: false },
   maxTokens: { minimum: 1, maximum: 32768, isInteger: true },
   seed: { minimum: 0, maximum: 2 ** 32 - 1, isInteger: true },
   frames: { minimum: 1, maximum: 256, isInteger: true },

@@ -1,7 +1,7 @@
 /** Where questions are written: text, files by drop, paste or picking, and the button that asks or stops. */
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ACCEPT, LIMITS } from "../model/attachments.ts";
+import { ACCEPT, LIMITS, sizeProblem } from "../model/attachments.ts";
 import type { ChatStore, DraftAttachment } from "../model/chat-store.ts";
 import type { Preferences } from "../model/preferences.ts";
 import { problemsOf } from "../model/settings.ts";
@@ -46,6 +46,11 @@ export function Composer({ store, page, preferences }: ComposerProps): JSX.Eleme
   const isEmpty = text.trim() === "" && drafts.length === 0;
   const ask = (): void => {
     if (isEmpty || isRunning) return;
+    const tooLarge = sizeProblem([...store.mediaSizes(), ...drafts.map(({ attachment }) => attachment.sizeBytes)]);
+    if (tooLarge !== null) {
+      setProblems([tooLarge]);
+      return;
+    }
     if (Object.keys(problemsOf(preferences.settings.value)).length > 0) {
       setProblems(["A setting is not valid."]);
       page.dialog.value = "settings";

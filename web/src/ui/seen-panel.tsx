@@ -19,12 +19,18 @@ export interface SeenPanelProps {
   readonly database: ChatDatabase;
 }
 
-export function SeenPanel({ answer, store, page, database }: SeenPanelProps): JSX.Element | null {
+export function SeenPanel({ answer, question, store, page, database }: SeenPanelProps): JSX.Element | null {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus({ preventScroll: true }), [answer.id]);
   const { report } = answer;
   if (!report) return null;
   const attachments = attachmentsBefore(answer, store);
+  const seen = report.media.map((media, index) => (
+    <SeenMedia key={`${answer.id}-${index}`} media={media} attachment={attachments[index]} database={database} />
+  ));
+  // A question about earlier pictures shows those; one with pictures of its own shows its own first.
+  const own = question?.attachments.length ?? 0;
+  const earlier = own > 0 ? Math.max(0, seen.length - own) : 0;
   return (
     <aside class="saw" aria-label="What the model saw">
       <header>
@@ -45,9 +51,13 @@ export function SeenPanel({ answer, store, page, database }: SeenPanelProps): JS
       </header>
       <div class="saw-body">
         {report.media.length === 0 ? <p class="muted">No picture: text alone.</p> : null}
-        {report.media.map((media, index) => (
-          <SeenMedia key={`${answer.id}-${index}`} media={media} attachment={attachments[index]} database={database} />
-        ))}
+        {seen.slice(earlier)}
+        {earlier > 0 ? (
+          <details class="saw-earlier">
+            <summary>Earlier in this conversation ({earlier})</summary>
+            {seen.slice(0, earlier)}
+          </details>
+        ) : null}
         <Times report={report} />
         <Facts answer={answer} report={report} />
       </div>

@@ -14,7 +14,7 @@ export interface SettingsDrawerProps {
 
 const NUMBERS: readonly { readonly field: NumberField; readonly label: string; readonly hint: string }[] = [
   { field: "temperature", label: "Temperature", hint: "0 to 2; 0 always takes the likeliest word" },
-  { field: "topP", label: "Top p", hint: "0 to 1; words beyond this share are never taken" },
+  { field: "topP", label: "Top p", hint: "up to 1; words beyond this share are never taken" },
   { field: "maxTokens", label: "Longest answer", hint: "tokens" },
   { field: "seed", label: "Seed", hint: "the same seed gives the same answer" },
   { field: "frames", label: "Frames per video", hint: "how many are looked at" },
