@@ -1,9 +1,12 @@
 /**
  * Fetches media from http(s) addresses with limits on size, redirects, silence and the whole time, so that no server can
- * fill the memory or hold the caller. One try: a broken connection is an error. Knows nothing about formats.
+ * fill the memory or hold the caller. One try: a broken connection is an error. Knows nothing about formats; which machines may be
+ * reached is the caller's policy (http-get.ts).
  */
 import { open } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { messageOf, NvilaError, RequestError } from "../util/errors.ts";
+import { httpGet, type NetworkPolicy } from "./http-get.ts";
 
 /** How patient downloads are, in milliseconds. Tests make it short. */
 export interface DownloadTiming {
@@ -21,6 +24,8 @@ export interface DownloadOptions {
   /** Longer contents are refused: from the header where it says so, else when they get too long. */
   readonly maxBytes: number;
   readonly timing?: DownloadTiming;
+  /** Which machines may be reached, at the start and by every redirect. Default: any. */
+  readonly network?: NetworkPolicy | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -73,7 +78,7 @@ export async function downloadFile(url: URL, path: string, options: DownloadOpti
  * @throws RequestError when the server cannot be reached, answers with an error, or announces too many bytes.
  */
 export async function requestMedia(url: URL, options: DownloadOptions): Promise<MediaResponse> {
-  const { maxBytes, timing = DEFAULT_DOWNLOAD_TIMING, signal } = options;
+  const { maxBytes, timing = DEFAULT_DOWNLOAD_TIMING, network, signal } = options;
   const label = labelOfUrl(url);
   if (url.username !== "" || url.password !== "") {
     throw new RequestError("media", `expected an address without name and password, got some for ${label}`);
@@ -94,17 +99,18 @@ export async function requestMedia(url: URL, options: DownloadOptions): Promise<
   };
   const explain = (error: unknown): unknown => {
     if (signal?.aborted) return signal.reason;
+    if (abort.signal.reason instanceof NvilaError) return abort.signal.reason; // we gave up
     if (error instanceof NvilaError) return error;
     return new RequestError("media", `${label} cannot be downloaded: ${reasonOf(error)}`, { cause: error });
   };
 
-  let response: Response;
+  let response: IncomingMessage;
   try {
     silence = setTimeout(giveUp, timing.headersMs, "did not answer", timing.headersMs);
-    response = await followRedirects(url, label, abort.signal);
+    response = await followRedirects(url, label, network, abort.signal);
     clearTimeout(silence);
     checkStatus(response, label);
-    const announced = Number(response.headers.get("content-length") ?? 0);
+    const announced = Number(response.headers["content-length"] ?? 0);
     if (announced > maxBytes) throw tooLong(label, maxBytes, announced);
   } catch (error) {
     end();
@@ -114,16 +120,16 @@ export async function requestMedia(url: URL, options: DownloadOptions): Promise<
   async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
     let received = 0;
     try {
-      const reader = response.body?.getReader();
+      const parts: AsyncIterator<Uint8Array> = response[Symbol.asyncIterator]();
       for (;;) {
         silence = setTimeout(giveUp, timing.stallMs, "sent nothing", timing.stallMs);
-        const part = await reader?.read();
+        const { done, value } = await parts.next();
         clearTimeout(silence);
         abort.signal.throwIfAborted();
-        if (part?.value === undefined) return;
-        received += part.value.length;
+        if (done) return;
+        received += value.length;
         if (received > maxBytes) throw tooLong(label, maxBytes, received);
-        yield part.value;
+        yield value;
       }
     } catch (error) {
       throw explain(error);
@@ -131,19 +137,24 @@ export async function requestMedia(url: URL, options: DownloadOptions): Promise<
       end();
     }
   }
-  const mediaType = (response.headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase();
+  const mediaType = (response.headers["content-type"] ?? "").split(";")[0].trim().toLowerCase();
   return { mediaType, chunks, end };
 }
 
-async function followRedirects(first: URL, label: string, signal: AbortSignal): Promise<Response> {
+async function followRedirects(
+  first: URL,
+  label: string,
+  network: NetworkPolicy | undefined,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   let url = first;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     // Uncompressed, so that the length means what it says; media hardly compress.
     const headers = { "accept-encoding": "identity", "user-agent": "nvila", accept: "image/*, video/*, */*;q=0.5" };
-    const response = await fetch(url, { headers, redirect: "manual", signal });
-    const location = response.headers.get("location");
-    if (!REDIRECTS.includes(response.status) || location === null) return response;
-    await response.body?.cancel();
+    const response = await httpGet(url, { headers, network, signal, label: labelOfUrl(url) });
+    const { location } = response.headers;
+    if (!REDIRECTS.includes(response.statusCode ?? 0) || location === undefined) return response;
+    response.destroy();
     url = redirectTarget(location, url, label);
   }
   throw new RequestError("media", `expected at most ${MAX_REDIRECTS} redirects from ${label}, got more`);
@@ -165,14 +176,19 @@ function redirectTarget(location: string, from: URL, label: string): URL {
   return next;
 }
 
-function checkStatus({ status, headers }: Response, label: string): void {
-  if (status === 200) return;
+function checkStatus({ statusCode: status = 0, headers }: IncomingMessage, label: string): void {
+  const encoding = headers["content-encoding"] ?? "identity";
+  if (status === 200 && encoding === "identity") return;
+  if (status === 200) {
+    const reason = `its contents come compressed (${encoding.slice(0, 20)}), though they were asked for as they are`;
+    throw new RequestError("media", `${label} cannot be downloaded: ${reason}`);
+  }
   const reasons: Readonly<Record<number, string>> = {
     401: "it needs a login",
     403: "access is forbidden",
     404: "nothing is there",
     410: "it is gone",
-    429: `there were too many requests${headers.has("retry-after") ? `, try again in ${headers.get("retry-after")}` : ""}`,
+    429: `there were too many requests${headers["retry-after"] ? `, try again in ${headers["retry-after"]}` : ""}`,
   };
   const reason = reasons[status] ?? (status >= 500 ? "the server failed" : "an unexpected answer");
   throw new RequestError("media", `${label} cannot be downloaded: HTTP status ${status}, ${reason}`);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { messageOf, RequestError } from "../util/errors.ts";
 import { decodeDataUrl } from "./data-url.ts";
+import type { NetworkPolicy } from "./http-get.ts";
 import { type DownloadTiming, downloadBytes, downloadFile, labelOfUrl } from "./media-download.ts";
 import { makeTemporaryFolder, type TemporaryFolder } from "./temporary-folder.ts";
 
@@ -21,6 +22,8 @@ export interface MediaOptions {
   /** Bound for data: and http(s): URLs. Default 64 MiB for an image, 512 MiB for a video. */
   readonly maxBytes?: number | undefined;
   readonly timing?: DownloadTiming | undefined;
+  /** Which machines http(s): URLs may lead to. Default: any. */
+  readonly network?: NetworkPolicy | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -81,7 +84,7 @@ function pathOfFileUrl(text: string): string {
  * abort. Paths are not opened here.
  */
 export async function openMedia(source: MediaSource, options: MediaOptions): Promise<LocalMedia> {
-  const { kind, timing, signal } = options;
+  const { kind, timing, network, signal } = options;
   const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES[kind];
   const local = (data: string | Uint8Array, label: string, folder?: TemporaryFolder): LocalMedia => ({
     label: options.label ?? label,
@@ -100,7 +103,7 @@ export async function openMedia(source: MediaSource, options: MediaOptions): Pro
     case "data":
       return local(decodeDataUrl(place.url, maxBytes).bytes, `the ${kind} in the data: URL`);
     case "http": {
-      const download = { maxBytes, signal, ...(timing ? { timing } : {}) };
+      const download = { maxBytes, network, signal, ...(timing ? { timing } : {}) };
       const label = labelOfUrl(place.url);
       if (kind === "image") return local(await downloadBytes(place.url, download), label);
       return inTemporaryFile((path) => downloadFile(place.url, path, download), options.label ?? label);

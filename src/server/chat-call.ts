@@ -16,7 +16,7 @@ export interface ChatCall {
   readonly wantsProgress: boolean;
 }
 
-/** @throws RefusedError: 404 for another model, 400 for media that are no data: URL or too many. */
+/** @throws RefusedError: 404 for another model, 400 for media that are no data: or http(s) URL or too many. */
 export function chatCall(body: ChatBody, modelName: string, limits: ServerLimits): ChatCall {
   checkModel(body.model ?? null, modelName);
   const budget = { chars: limits.textChars, media: limits.mediaParts, frames: limits.frames };
@@ -111,10 +111,11 @@ function framesOf(outer: Sampling, inner: Sampling, path: string, budget: Budget
   return { ...(frames == null ? {} : { frames }), ...(fps == null ? {} : { fps }) };
 }
 
-/** Files of the server's machine are nobody's business: only data: URLs pass. */
+/** Files of the server's machine are nobody's business: only data: and http(s): URLs pass. */
 function checkAddress(address: string, path: string): string {
   if (/^data:/i.test(address)) return address;
+  if (/^https?:\/\//i.test(address) && URL.canParse(address)) return address;
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1];
   const got = scheme === undefined ? "something else" : `one with ${scheme.slice(0, 20)}:`;
-  throw wrong(path, `expected a data: URL, got ${got}`);
+  throw wrong(path, `expected a data: or http(s): URL, got ${got}`);
 }

@@ -4,6 +4,7 @@ import type { GenerationResult } from "../api/generation.ts";
 import { answerHead, completionOf } from "./chat-answer.ts";
 import { type ChatCall, chatCall } from "./chat-call.ts";
 import { checkChatBody } from "./chat-schema.ts";
+import type { MediaFetcher } from "./fetch-media.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import type { BodyBudget } from "./request-body.ts";
 import { runChoices } from "./run-choices.ts";
@@ -18,6 +19,7 @@ export interface ChatContext {
   readonly metrics: ServerMetrics;
   readonly bodies: BodyBudget;
   readonly answers: RunningAnswers;
+  readonly media: MediaFetcher;
 }
 
 export interface ChatRequestEvents {
@@ -34,23 +36,26 @@ export async function answerChat(
   request: IncomingMessage,
   events: ChatRequestEvents,
 ): Promise<Response> {
-  const { model, options, bodies, answers, metrics } = context;
+  const { model, options, bodies, answers, metrics, media } = context;
   const askedMs = performance.now();
   // The body's bytes count until the answer is complete, which is after a stream has begun.
   return new Promise<Response>((resolve, reject) => {
-    const work = bodies.with(request, async (body) => {
-      const call: ChatCall = chatCall(checkChatBody(body, options.limits), model.name, options.limits);
-      await answers.run(events.signal, async (signal, onFirst) => {
-        const run = { signal, onFirst, askedMs };
-        if (call.isStream) {
-          const results = await streamAnswer(call, { ...run, model, metrics, options, onResponse: resolve });
-          finish(results);
-        } else {
-          const results = await runChoices(model, call, metrics, run);
-          finish(results);
-          resolve(Response.json(completionOf(answerHead(model.name), results)));
-        }
-      });
+    const work = bodies.with(request, async (body, hold) => {
+      const asked: ChatCall = chatCall(checkChatBody(body, options.limits), model.name, options.limits);
+      await answers.run(events.signal, (signal, onFirst) =>
+        media.with(asked.messages, { signal, hold }, async (messages) => {
+          const call = { ...asked, messages };
+          const run = { signal, onFirst, askedMs };
+          if (call.isStream) {
+            const results = await streamAnswer(call, { ...run, model, metrics, options, onResponse: resolve });
+            finish(results);
+          } else {
+            const results = await runChoices(model, call, metrics, run);
+            finish(results);
+            resolve(Response.json(completionOf(answerHead(model.name), results)));
+          }
+        }),
+      );
     });
     const finish = (results: readonly GenerationResult[]): void => {
       metrics.answered(results);

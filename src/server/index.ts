@@ -2,4 +2,4 @@
 /** A model behind a socket. */
 export { createServer, type Server } from "./server.ts";
 /** Options with their defaults. */
-export type { ServerLimits, ServerOptions, ServerTiming } from "./server-options.ts";
+export type { ServerLimits, ServerMediaOptions, ServerOptions, ServerTiming } from "./server-options.ts";

@@ -7,7 +7,7 @@ import type { ServerLimits, ServerTiming } from "./server-options.ts";
 /** Deeper than any schema of a tool that somebody wrote. */
 const MAX_DEPTH = 100;
 
-/** The bytes of all bodies that are being read or answered. */
+/** The bytes of all bodies that are being read or answered, and of the media that they named. */
 export class BodyBudget {
   readonly #limits: ServerLimits;
   readonly #timing: ServerTiming;
@@ -23,12 +23,15 @@ export class BodyBudget {
   }
 
   /**
-   * The parsed body goes to `work`; its bytes count until that is done.
+   * The parsed body goes to `work`; its bytes count until that is done, and so do others that `work` holds.
    *
    * @throws RefusedError: 415 for another type than JSON, 413 when it is too long, 429 when too many bodies are open, 408 for silence, 400
    * when it is no JSON object or ends early.
    */
-  async with<T>(request: IncomingMessage, work: (body: Record<string, unknown>) => Promise<T>): Promise<T> {
+  async with<T>(
+    request: IncomingMessage,
+    work: (body: Record<string, unknown>, hold: (bytes: number) => void) => Promise<T>,
+  ): Promise<T> {
     const type = (request.headers["content-type"] ?? "").split(";")[0].trim().toLowerCase();
     if (type !== "application/json") {
       throw new RefusedError(415, `expected a body of type application/json, got "${type.slice(0, 60)}"`);
@@ -39,10 +42,10 @@ export class BodyBudget {
     const announced = Number(request.headers["content-length"] ?? 0);
     if (announced > this.#limits.bodyBytes) throw this.#tooLong();
     let held = 0;
+    let read = 0;
     const hold = (bytes: number): void => {
       held += bytes;
       this.#bytes += bytes;
-      if (held > this.#limits.bodyBytes) throw this.#tooLong();
       if (this.#bytes <= this.#limits.openBodyBytes) return;
       throw new RefusedError(429, "too much media is being worked on. You can ask again later", {
         apiCode: "queue_full",
@@ -50,7 +53,12 @@ export class BodyBudget {
       });
     };
     try {
-      return await work(parseObject(await this.#read(request, hold)));
+      const holdRead = (bytes: number): void => {
+        hold(bytes);
+        read += bytes;
+        if (read > this.#limits.bodyBytes) throw this.#tooLong();
+      };
+      return await work(parseObject(await this.#read(request, holdRead)), hold);
     } finally {
       this.#bytes -= held;
     }

@@ -1,6 +1,6 @@
 /** What clients are told when something goes wrong: a status and OpenAI's error shape. Causes stay in the log. */
 import type { ErrorBody } from "../client/chat-types.ts";
-import { BusyError, DeviceError, NvilaError, RequestError, UnsupportedError } from "../util/errors.ts";
+import { BusyError, DeviceError, EngineError, NvilaError, RequestError, UnsupportedError } from "../util/errors.ts";
 
 export interface RefusalOptions extends ErrorOptions {
   /** Machine-readable: "invalid_api_key". Default null. */
@@ -49,7 +49,7 @@ export function answerError(error: unknown, busySeconds = 1): ErrorAnswer {
     const message = "[server] there is no room for temporary files on the server. You can try again later";
     return errorAnswer(503, message, { code: "no_space", retryAfterSeconds: 30 });
   }
-  if (error instanceof DeviceError) {
+  if (error instanceof EngineError || error instanceof DeviceError) {
     const message = "[server] the engine has failed and the answer is lost. You can ask again";
     return errorAnswer(503, message, { code: "engine_failed", retryAfterSeconds: 1 });
   }

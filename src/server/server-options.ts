@@ -45,6 +45,26 @@ export interface ServerLimits {
   readonly connections: number;
 }
 
+/** What the server does about pictures and videos, which come from strangers. */
+export interface ServerMediaOptions {
+  /** Fetch http(s) addresses that questions name. Default true: from the public internet. */
+  readonly remote: boolean;
+  /** Fetch also from this machine, its neighbours and the cloud around it. Default false. */
+  readonly allowPrivate: boolean;
+  /** Largest picture and video file. Default 32 MiB and 256 MiB. */
+  readonly imageBytes: number;
+  readonly videoBytes: number;
+  /** Largest picture or frame. Default 64 million. */
+  readonly pixels: number;
+  /** How long an address may take to begin to answer, and to answer. Default 10 000 and 60 000. */
+  readonly headersMs: number;
+  readonly totalMs: number;
+  /** Media that are fetched at once, for all questions. Default 8. */
+  readonly fetches: number;
+  /** All addresses of a host name. Default: the system's resolver. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
+}
+
 export interface ServerOptions {
   /** Default "127.0.0.1": this machine only. */
   readonly host?: string;
@@ -62,6 +82,7 @@ export interface ServerOptions {
   readonly pageFolder?: string | null;
   readonly limits?: Partial<ServerLimits>;
   readonly timing?: Partial<ServerTiming>;
+  readonly media?: Partial<ServerMediaOptions>;
   /** Default "info". */
   readonly logLevel?: "debug" | "info" | "warn" | "error" | "silent";
   /** Gets the log, one line of JSON at a time. Default: standard error. */
@@ -77,6 +98,7 @@ export interface CheckedServerOptions {
   readonly pageFolder: string | null;
   readonly limits: ServerLimits;
   readonly timing: ServerTiming;
+  readonly media: ServerMediaOptions;
   readonly logLevel: NonNullable<ServerOptions["logLevel"]>;
   readonly onLogLine: ((line: string) => void) | null;
 }
@@ -128,7 +150,19 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
     graceMs: 30_000,
     ...options.timing,
   };
-  for (const [name, value] of [...Object.entries(limits), ...Object.entries(timing)]) {
+  const media: ServerMediaOptions = {
+    remote: true,
+    allowPrivate: false,
+    imageBytes: 32 * MIB,
+    videoBytes: 256 * MIB,
+    pixels: 64e6,
+    headersMs: 10_000,
+    totalMs: 60_000,
+    fetches: 8,
+    ...options.media,
+  };
+  for (const [name, value] of Object.entries({ ...limits, ...timing, ...media })) {
+    if (typeof value !== "number") continue;
     const least = name === "requestsPerMinute" || name === "graceMs" ? 0 : 1;
     if (Number.isSafeInteger(value) && value >= least) continue;
     throw new RequestError(
@@ -145,6 +179,7 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
     pageFolder,
     limits,
     timing,
+    media,
     logLevel: options.logLevel ?? "info",
     onLogLine: options.onLogLine ?? null,
   };

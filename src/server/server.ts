@@ -5,6 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import type { Logger } from "pino";
 import { messageOf, RequestError } from "../util/errors.ts";
 import { createApp } from "./app.ts";
+import { MediaFetcher } from "./fetch-media.ts";
 import { createLog } from "./log.ts";
 import { ServerMetrics } from "./metrics.ts";
 import { BodyBudget } from "./request-body.ts";
@@ -46,7 +47,15 @@ export class Server {
       waiting: () => this.#answers.waiting,
       bodyBytes: () => this.#bodies.bytes,
     });
-    const app = createApp({ model, options, metrics, bodies: this.#bodies, answers: this.#answers, log: this.#log });
+    const app = createApp({
+      model,
+      options,
+      metrics,
+      bodies: this.#bodies,
+      answers: this.#answers,
+      media: new MediaFetcher(options.media),
+      log: this.#log,
+    });
     this.#http = this.#createHttp(app.fetch as Parameters<typeof getRequestListener>[0]);
   }
 

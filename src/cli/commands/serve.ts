@@ -18,6 +18,9 @@ interface ServeOptions extends ModelOptions {
   readonly maxQueue: number;
   readonly kvMemory?: number;
   readonly maxTokens: number;
+  readonly remoteMedia: boolean;
+  readonly allowPrivateMedia?: boolean;
+  readonly maxPixels?: number;
   readonly maxBody: number;
   readonly rateLimit?: number;
   readonly grace: number;
@@ -52,6 +55,9 @@ export function serveCommand(): Command {
     .option("--kv-memory <size>", "memory for keys and values, such as 2GiB (default: 1GiB or one context)", byteSize)
     .option("--max-tokens <n>", "longest answer in tokens", wholeNumber(1), 4096)
     .option("--max-body <size>", "largest request", byteSize, 64 * 2 ** 20)
+    .option("--no-remote-media", "take pictures and videos only as data: URLs")
+    .option("--allow-private-media", "fetch media also from this machine and its neighbours")
+    .option("--max-pixels <n>", "largest picture or frame (default: 64 million)", wholeNumber(1))
     .option(
       "--rate-limit <n>",
       "requests per client and minute (default: 600 where others can reach it)",
@@ -88,6 +94,11 @@ async function serve(options: ServeOptions): Promise<void> {
           answerTokens: options.maxTokens,
           bodyBytes: options.maxBody,
           ...(options.rateLimit === undefined ? {} : { requestsPerMinute: options.rateLimit }),
+        },
+        media: {
+          remote: options.remoteMedia,
+          allowPrivate: options.allowPrivateMedia ?? false,
+          ...(options.maxPixels === undefined ? {} : { pixels: options.maxPixels }),
         },
         timing: { graceMs: options.grace * 1000 },
         logLevel: options.logLevel,
