@@ -89,7 +89,8 @@ export async function streamAnswer(call: ChatCall, context: StreamContext): Prom
   } catch (error) {
     if (isBegun && error instanceof RefusedError && error.status === 408) stream.break(error);
     else if (isBegun) {
-      stream.send(answerError(error).body);
+      const { status, body } = answerError(error);
+      stream.send({ error: { ...body.error, status } }); // the response's own status is taken
       stream.end();
     }
     throw error;
