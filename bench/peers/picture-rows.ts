@@ -1,4 +1,9 @@
 /** Whole questions about a picture, quantised against the bf16 model that it was made of; and how long a packed model takes to open. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { RequestError } from "../../src/util/errors.ts";
 import { type Group, type GroupOptions, turn, withPeers } from "./group.ts";
 import type { PictureTimes } from "./ours-answers-peer.ts";
 import { median, type PeerRow, row } from "./result.ts";
@@ -67,10 +72,14 @@ function against(one: readonly number[], other: readonly number[]): string {
 }
 
 async function measureLoad({ models, threads, rounds, say }: GroupOptions): Promise<PeerRow[]> {
+  if (!existsSync(fileURLToPath(new URL("../../dist/node.js", import.meta.url)))) {
+    throw new RequestError("peers", "the built package is not there. You can run: npm run build");
+  }
+  const script = fileURLToPath(new URL("load-once.mjs", import.meta.url));
   const times: number[] = [];
   for (let i = 0; i <= LOADS_PER_ROUND * rounds; i++) {
-    const plans = { ours: ["ours-load-peer.ts", { path: models.path("quantised"), threads }] } as const;
-    times.push(await withPeers(plans, ({ ours }) => turn<number>(ours, "run")));
+    const { stdout } = await promisify(execFile)(process.execPath, [script, models.path("quantised"), String(threads)]);
+    times.push(Number(stdout));
     say(`load: ${i} of ${LOADS_PER_ROUND * rounds}`);
   }
   const cached = times.slice(1);
