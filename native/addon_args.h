@@ -8,15 +8,17 @@
 #include <initializer_list>
 #include <string>
 
+#include "kernels/backward.h"
 #include "kernels/kernels.h"
 
 namespace nvila {
 
 // What a backend owns: threads and the kernels it chose.
 struct Context {
-  Context(int threads, const Kernels* chosen) : pool(threads), kernels(chosen) {}
+  Context(int threads, const Kernels* chosen) : pool(threads), kernels(chosen), training(find_training_kernels(chosen->isa)) {}
   ThreadPool pool;
   const Kernels* kernels;
+  const TrainingKernels* training;
 };
 
 // Product of sizes; they are below 2^31 each, and more than 2^52 elements are no array.
@@ -98,7 +100,21 @@ class Args {
   X(spaceToChannel)  \
   X(splitTiles)      \
   X(stitchTiles)     \
-  X(swiglu)
+  X(swiglu)          \
+  X(accumulate)      \
+  X(adamw)           \
+  X(attentionBackward) \
+  X(crossEntropy)    \
+  X(embeddingBackward) \
+  X(geluErfBackward) \
+  X(geluTanhBackward) \
+  X(layerNormBackward) \
+  X(linearBackwardInput) \
+  X(linearBackwardWeight) \
+  X(patchEmbedBackward) \
+  X(rmsNormBackward) \
+  X(sumOfSquares)    \
+  X(swigluBackward)
 
 #define NVILA_DECLARE_OP(name) napi_value op_##name(napi_env env, napi_callback_info info);
 NVILA_OPS(NVILA_DECLARE_OP)

@@ -1,19 +1,8 @@
 // JavaScript → kernels: attention. Unpack, check, call.
 #include "addon_args.h"
+#include "addon_offsets.h"
 
 namespace nvila {
-
-namespace {
-
-// Offsets of `segments` segments that cover `total` rows; null stands for one segment.
-void check_offsets(Args& args, const int32_t* offsets, int64_t segments, int64_t total) {
-  if (!args.ok()) return;
-  bool is_good = offsets ? segments >= 1 && offsets[0] == 0 && offsets[segments] == total : segments == 1;
-  for (int64_t i = 0; offsets && is_good && i < segments; i++) is_good = offsets[i] <= offsets[i + 1];
-  if (!is_good) args.fail("segment offsets do not cover " + std::to_string(total) + " rows");
-}
-
-}  // namespace
 
 // attention(context, out, q, k, v, offsetsQ | null, offsetsK | null, segments, T, S, H, Hkv, D, scale, causal)
 napi_value op_attention(napi_env env, napi_callback_info info) {

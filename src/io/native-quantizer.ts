@@ -3,8 +3,9 @@
  * times as fast. Without the addon, the plain one.
  */
 import { availableParallelism } from "node:os";
-import { type Binding, DTYPE_CODE, type NativeContext } from "../backend/cpu/binding.ts";
+import type { Binding } from "../backend/cpu/binding.ts";
 import { loadBinding } from "../backend/cpu/load.ts";
+import { DTYPE_CODE, type NativeContext } from "../backend/cpu/native-types.ts";
 import { plainQuantizer, type RoundingError, type WeightQuantizer } from "../quant/weight-quantizer.ts";
 
 /** Largest group that the kernel takes. */

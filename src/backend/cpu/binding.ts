@@ -3,24 +3,10 @@
  * addon checks them and throws an "internal:" Error. Sizes follow docs/notation.md.
  */
 
-/** A thread pool and the kernels of one instruction set; freed with the last reference. */
-export interface NativeContext {
-  readonly __brand: "NativeContext";
-}
+import type { DTypeCode, NativeContext, NativeFileMap, WeightArray } from "./native-types.ts";
+import type { TrainingBinding } from "./training-binding.ts";
 
-/** A mapped file; unmapped when it and all its views are gone. */
-export interface NativeFileMap {
-  readonly __brand: "NativeFileMap";
-}
-
-/** How the addon tells dtypes of weights apart. */
-export const DTYPE_CODE = { f32: 0, bf16: 1, f16: 2 } as const;
-export type DTypeCode = (typeof DTYPE_CODE)[keyof typeof DTYPE_CODE];
-
-/** f32 elements, or bf16 and f16 bits. */
-export type WeightArray = Float32Array | Uint16Array;
-
-export interface Binding {
+export interface Binding extends TrainingBinding {
   /** @param isa "scalar", "avx2", or "" for the best one. @throws Error when this machine cannot run it. */
   createContext(threads: number, isa: string): NativeContext;
   describe(context: NativeContext): { isa: string; threads: number };

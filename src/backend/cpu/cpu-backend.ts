@@ -18,9 +18,10 @@ import type {
 } from "../backend.ts";
 import { f32, HostMemory, i8, i32 } from "../host.ts";
 import type { LearningBackend, TrainingBackend } from "../training-backend.ts";
-import type { Binding, NativeContext } from "./binding.ts";
+import type { Binding } from "./binding.ts";
 import { type CpuPacked, PACKED_LAYOUT, packedFromBytes, packForCpu } from "./cpu-packed.ts";
 import { cpuTraining } from "./cpu-training.ts";
+import type { NativeContext } from "./native-types.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
 
 export interface CpuOptions {
@@ -56,7 +57,7 @@ export class CpuBackend implements LearningBackend {
     this.int4Activations = options.int4Activations ?? "int8";
     this.#context = native.createContext(options.threads, options.isa ?? process.env.NVILA_CPU_ISA ?? "");
     const { isa, threads } = native.describe(this.#context);
-    this.training = cpuTraining();
+    this.training = cpuTraining(native, this.#context);
     this.isa = isa;
     this.threads = threads;
     this.description = `cpu (${isa}, ${threads} ${threads === 1 ? "thread" : "threads"})`;

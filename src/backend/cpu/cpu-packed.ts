@@ -3,7 +3,8 @@ import type { QuantizedWeight } from "../../core/quantized-weight.ts";
 import { WeightsError } from "../../util/errors.ts";
 import type { PackedWeight } from "../backend.ts";
 import { kernelGroupSize } from "../packable.ts";
-import type { Binding, NativeContext } from "./binding.ts";
+import type { Binding } from "./binding.ts";
+import type { NativeContext } from "./native-types.ts";
 
 /** Name and version of the layout; the header's first bytes. */
 export const PACKED_LAYOUT = "NVPANEL1";

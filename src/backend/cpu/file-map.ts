@@ -3,8 +3,9 @@
  * pages are read when they are touched. Knows no file format. Needs the native addon.
  */
 import { messageOf, RequestError } from "../../util/errors.ts";
-import type { Binding, NativeFileMap } from "./binding.ts";
+import type { Binding } from "./binding.ts";
 import { loadBinding } from "./load.ts";
+import type { NativeFileMap } from "./native-types.ts";
 
 export class FileMap {
   readonly path: string;

@@ -3,7 +3,7 @@ import { isWeightDType } from "../../core/dtype.ts";
 import { assert } from "../../util/assert.ts";
 import type { Operand } from "../backend.ts";
 import { hostArray } from "../host.ts";
-import { DTYPE_CODE, type DTypeCode, type WeightArray } from "./binding.ts";
+import { DTYPE_CODE, type DTypeCode, type WeightArray } from "./native-types.ts";
 
 export function weightArray(operand: Operand): WeightArray {
   return hostArray(operand) as WeightArray;
