@@ -23,7 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   eval: ["preprocess", "util"],
   engine: ["models", "nn", "tensor", "backend", "core", "util"],
   grammar: ["engine", "tokenizer", "util"],
-  train: ["models", "nn", "tensor", "checkpoint", "preprocess", "backend", "core", "util"],
+  train: ["data", "models", "nn", "tensor", "checkpoint", "preprocess", "backend", "core", "util"],
   io: ["quant", "tokenizer", "checkpoint", "preprocess", "backend", "core", "util"],
   loader: ["io", "data", "tokenizer", "preprocess", "util"],
   hub: ["util"],

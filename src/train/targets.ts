@@ -2,16 +2,14 @@
  * Which row predicts what. Row t of a sequence predicts label t + 1; labels of −100 ask for nothing, and the last row of a sequence never
  * reaches over into the next one. Source: VILA `llava/model/llava_arch.py` repack_multimodal_data; transformers' causal language-model loss.
  */
-
-/** A label that asks for no prediction. */
-export const IGNORED = -100;
+import { IGNORED_LABEL } from "../data/ignored-label.ts";
 
 /**
  * Targets [T] of packed labels [T]: the next label of the same sequence, or −100.
  * @param cuSeqlens Row offsets of the sequences: 0 first, T last.
  */
 export function shiftedTargets(labels: Int32Array, cuSeqlens: Int32Array): Int32Array {
-  const targets = new Int32Array(labels.length).fill(IGNORED);
+  const targets = new Int32Array(labels.length).fill(IGNORED_LABEL);
   for (let i = 0; i + 1 < cuSeqlens.length; i++) {
     for (let t = cuSeqlens[i]; t + 1 < cuSeqlens[i + 1]; t++) targets[t] = labels[t + 1];
   }

@@ -189,6 +189,17 @@ export class Qwen2Model {
    * and values; making them count is the caller's.
    */
   *forwardRows(rows: Qwen2Rows, onLayer?: Qwen2ForwardOptions["onLayer"]): Steps<Tensor> {
+    this.#expectRows(rows);
+    return yield* scopeSteps(() => this.#logits(rows, onLayer));
+  }
+
+  /** As `forwardRows`, without the head: the normed hidden states [wanted, C] of the wanted rows. */
+  *hiddenRows(rows: Qwen2Rows): Steps<Tensor> {
+    this.#expectRows(rows);
+    return yield* scopeSteps(() => this.#hidden(rows, undefined));
+  }
+
+  #expectRows(rows: Qwen2Rows): void {
     const { embeds, positions, caches, wantedRows } = rows;
     const [T] = embeds.shape;
     const { hiddenSize: C } = this.cfg;
@@ -204,23 +215,21 @@ export class Qwen2Model {
     for (const row of wantedRows) {
       if (!(row >= 0 && row < T)) throw new ShapeError("qwen2", `expected wanted rows in 0..${T - 1}, got ${row}`);
     }
-    return yield* scopeSteps(() => this.#logits(embeds, positions, caches, wantedRows, onLayer));
   }
 
-  *#logits(
-    embeds: Tensor,
-    positionOfRow: Int32Array,
-    caches: readonly AttentionCache[],
-    wantedRows: Int32Array,
-    onLayer: Qwen2ForwardOptions["onLayer"],
-  ): Steps<Tensor> {
-    const positions = Tensor.from(this.backend, "i32", positionOfRow, [positionOfRow.length]);
+  *#logits(rows: Qwen2Rows, onLayer: Qwen2ForwardOptions["onLayer"]): Steps<Tensor> {
+    return this.lmHead.forward(yield* this.#hidden(rows, onLayer)); // [wanted, V]
+  }
+
+  *#hidden(rows: Qwen2Rows, onLayer: Qwen2ForwardOptions["onLayer"]): Steps<Tensor> {
+    const { embeds, caches, wantedRows } = rows;
+    const positions = Tensor.from(this.backend, "i32", rows.positions, [rows.positions.length]);
     const h = yield* foldLayers(embeds, this.blocks, (block, x, i) => {
       onLayer?.(i, x);
       return block.forward(x, positions, caches[i]); // [T, C]
     });
     onLayer?.(this.blocks.length, this.norm.forward(h));
     const wanted = ops.embedding(wantedRows, h); // [wanted, C]
-    return this.lmHead.forward(this.norm.forward(wanted)); // [wanted, V]
+    return this.norm.forward(wanted); // [wanted, C]
   }
 }

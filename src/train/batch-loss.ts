@@ -1,0 +1,100 @@
+/**
+ * The loss of one micro-batch: samples packed into one row of tokens, media encoded and put into their places, attention within each
+ * sample, cross entropy of the rows that have a target. Source: VILA `llava/model/language_model/llava_llama.py`, `llava_arch.py`
+ * repack_multimodal_data at b760c34.
+ */
+import type { PackedRow } from "../data/packing.ts";
+import type { MediaInput, NvilaModel } from "../models/nvila/nvila-model.ts";
+import type { MediaRows } from "../models/nvila/splice.ts";
+import { PackedAttention } from "../nn/packed-attention.ts";
+import { linearCrossEntropy } from "../tensor/losses.ts";
+import * as ops from "../tensor/ops.ts";
+import type { Steps } from "../tensor/scope.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { RequestError, UnsupportedError } from "../util/errors.ts";
+import { rowsWithTarget, shiftedTargets } from "./targets.ts";
+
+/** Samples of one micro-batch. */
+export interface TrainingBatch {
+  readonly row: PackedRow;
+  /** Pictures and videos of all samples; each kind in the order of its tokens. */
+  readonly calls: readonly MediaInput[];
+}
+
+export interface LossOptions {
+  /** What the loss of one token counts in the gradient: 1 / N with the tokens of the whole global batch. */
+  readonly tokenWeight: number;
+  /** Time tokens, whose targets are spread over their neighbours; null: none. */
+  readonly soft?: { readonly ids: Int32Array; readonly std: number } | null;
+}
+
+/**
+ * Losses of the tokens that are predicted [n], unweighted; null when there is none. With a tape open the gradients are noted.
+ * @throws RequestError when media and their places do not match.
+ */
+export function batchLoss(model: NvilaModel, batch: TrainingBatch, options: LossOptions): Tensor | null {
+  const { row, calls } = batch;
+  const targets = shiftedTargets(row.labels, row.cuSeqlens);
+  const wanted = rowsWithTarget(targets);
+  if (wanted.length === 0) return null;
+  const media = completed(model.encodeMedia(calls));
+  const embeds = fuse(model, row, media); // [T, H]
+  const cache = new PackedAttention(row.cuSeqlens);
+  const hidden = completed(
+    model.llm.hiddenRows({
+      embeds,
+      positions: row.positions,
+      caches: model.llm.blocks.map(() => cache),
+      wantedRows: wanted,
+    }),
+  ); // [n, H]
+  const head = model.llm.lmHead.weight;
+  if (!(head instanceof Tensor)) throw new UnsupportedError("train", "the head is quantised");
+  return linearCrossEntropy(hidden, head, {
+    targets: wanted.map((t) => targets[t]),
+    weights: new Float32Array(wanted.length).fill(options.tokenWeight),
+    soft: options.soft ?? null,
+  });
+}
+
+/** Embedding rows [T, H] of a packed row, media in their places. */
+function fuse(model: NvilaModel, row: PackedRow, media: readonly MediaRows[]): Tensor {
+  const queues = {
+    image: media.filter(({ kind }) => kind === "image"),
+    video: media.filter(({ kind }) => kind === "video"),
+  };
+  const isText = new Uint8Array(row.inputIds.length).fill(1);
+  for (const { start, end } of row.media) isText.fill(0, start, end);
+  const textIds = row.inputIds.filter((_, t) => isText[t] === 1);
+  const text = model.llm.embed(textIds); // [text rows, H]
+  const parts: Tensor[] = [];
+  let taken = 0;
+  let at = 0;
+  const takeText = (end: number): void => {
+    if (end > at) parts.push(text.rows(taken, taken + end - at));
+    taken += end - at;
+    at = end;
+  };
+  for (const { kind, start, end } of row.media) {
+    takeText(start);
+    const rows = queues[kind].shift()?.rows;
+    if (!rows || rows.shape[0] < end - start) {
+      throw new RequestError(
+        "train",
+        `expected ${end - start} rows for the ${kind} at row ${start}, got ${rows?.shape[0] ?? 0}`,
+      );
+    }
+    parts.push(rows.rows(0, end - start));
+    at = end;
+  }
+  takeText(row.inputIds.length);
+  return ops.concatRows(parts);
+}
+
+/** Drives work in steps to its end: inside a tape nothing may wait. */
+function completed<T>(steps: Steps<T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}

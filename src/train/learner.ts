@@ -1,0 +1,90 @@
+/**
+ * One optimiser step: the gradients of any number of micro-batches are added up, each token counting 1 / N with N the tokens of all of
+ * them, then AdamW. So the result does not depend on how samples fall on micro-batches. Knows no files and no data sets.
+ */
+import type { NvilaModel } from "../models/nvila/nvila-model.ts";
+import { scope } from "../tensor/scope.ts";
+import { type ActivationPolicy, Tape } from "../tensor/tape.ts";
+import { batchLoss, type TrainingBatch } from "./batch-loss.ts";
+import { AdamW, type OptimizerOptions } from "./optimizer.ts";
+import type { Component, Parameter, ParameterSet, Trained } from "./parameters.ts";
+
+export interface LearnerOptions {
+  readonly trained: Trained;
+  readonly optimizer?: Partial<OptimizerOptions>;
+  /** What happens to the activations of a layer until backward. Default: "keep". */
+  readonly activations?: ActivationPolicy;
+  /** Time tokens; null: none. */
+  readonly soft?: { readonly ids: Int32Array; readonly std: number } | null;
+}
+
+export interface Gradients {
+  /** Mean over the N tokens. */
+  readonly loss: number;
+  /** Tokens that were predicted. */
+  readonly tokens: number;
+  /** Most that was kept for a backward pass at one time, in bytes. */
+  readonly savedBytes: number;
+}
+
+export interface StepResult extends Gradients {
+  /** Of all gradients together, before clipping. Not finite: nothing was changed. */
+  readonly gradientNorm: number;
+}
+
+export class Learner {
+  readonly model: NvilaModel;
+  readonly parameters: ParameterSet;
+  readonly optimizer: AdamW;
+  readonly trained: readonly Parameter[];
+  readonly #options: LearnerOptions;
+
+  /** @param model Built on the weights of \`parameters\`. */
+  constructor(model: NvilaModel, parameters: ParameterSet, options: LearnerOptions) {
+    this.model = model;
+    this.parameters = parameters;
+    this.optimizer = new AdamW(options.optimizer);
+    this.trained = parameters.trained(options.trained);
+    this.#options = options;
+  }
+
+  /**
+   * Adds the gradients of all micro-batches to zeros.
+   * @param items N: tokens of the global batch; the original counts them before media are put in.
+   * @param onBatch Called after each micro-batch; may wait.
+   */
+  async gradients(
+    batches: Iterable<TrainingBatch>,
+    items: number,
+    onBatch: (index: number) => Promise<void> | void = () => {},
+  ): Promise<Gradients> {
+    const { trained, activations = "keep", soft = null } = this.#options;
+    this.parameters.clearGradients();
+    let [sum, tokens, savedBytes, index] = [0, 0, 0, 0];
+    for (const batch of batches) {
+      const tape = new Tape(this.model.llm.backend, this.parameters.gradientsOf(trained), activations);
+      const losses = scope(() => {
+        const values = tape.record(() => batchLoss(this.model, batch, { tokenWeight: 1 / items, soft }));
+        savedBytes = Math.max(savedBytes, tape.savedBytes);
+        tape.backward();
+        return values;
+      });
+      for (const loss of losses ? await losses.readF32() : []) sum += loss;
+      tokens += losses?.shape[0] ?? 0;
+      await onBatch(index++);
+    }
+    return { loss: sum / items, tokens, savedBytes };
+  }
+
+  /** \`gradients\`, then a step of the optimiser. @param learningRates Of each component in this step. */
+  async step(
+    batches: Iterable<TrainingBatch>,
+    items: number,
+    learningRates: Readonly<Record<Component, number>>,
+    onBatch?: (index: number) => Promise<void> | void,
+  ): Promise<StepResult> {
+    const gradients = await this.gradients(batches, items, onBatch);
+    const gradientNorm = await this.optimizer.step(this.trained, ({ component }) => learningRates[component]);
+    return { ...gradients, gradientNorm };
+  }
+}
