@@ -66,9 +66,11 @@ NVILA_INLINE void eight_steps(__m256i (&sums)[R][2], const uint8_t* w, const int
   }
 }
 
-// sums[R][2] of 16-bit pairs = four lines of a block, both planes, times codes: 8 maddubs each.
-template <int R, int lines>
-NVILA_INLINE void four_lines(__m256i (&sums)[R][2], const uint8_t* w, const int8_t* codes, int64_t stride, __m256i nibble, const uint8_t*& ahead) {
+// sums[R][2] of 16-bit pairs = four lines of a block, both planes, times codes: 8 maddubs each. `keeps`: the two planes also go to
+// kept[16 steps][16][4].
+template <int R, int lines, bool keeps>
+NVILA_INLINE void four_lines(__m256i (&sums)[R][2], const uint8_t* w, const int8_t* codes, int64_t stride, __m256i nibble, const uint8_t*& ahead,
+                             uint8_t* kept) {
 #pragma GCC unroll 4
   for (int line = 0; line < lines; line++) __builtin_prefetch(ahead + line * 64, 0, lines == 4 ? 3 : 2);
   ahead += lines * 64;
@@ -77,6 +79,12 @@ NVILA_INLINE void four_lines(__m256i (&sums)[R][2], const uint8_t* w, const int8
     const __m256i raw0 = o_load(w + j * kLineBytes), raw1 = o_load(w + j * kLineBytes + 32);
     const __m256i low0 = o_and(raw0, nibble), low1 = o_and(raw1, nibble);
     const __m256i high0 = o_and(o_shift_right_4(raw0), nibble), high1 = o_and(o_shift_right_4(raw1), nibble);
+    if (keeps) {
+      o_store(kept + j * kLineBytes, low0);
+      o_store(kept + j * kLineBytes + 32, low1);
+      o_store(kept + (j + 8) * kLineBytes, high0);
+      o_store(kept + (j + 8) * kLineBytes + 32, high1);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
       const __m256i x = o_four(codes + r * stride + 4 * j);
@@ -95,9 +103,10 @@ NVILA_INLINE void four_lines(__m256i (&sums)[R][2], const uint8_t* w, const int8
   }
 }
 
-// sums[R][2] = eight lines of a block, one plane, times codes: a group of 32.
-template <int R, bool is_high, int lines>
-NVILA_INLINE void eight_lines(__m256i (&sums)[R][2], const uint8_t* w, const int8_t* codes, int64_t stride, __m256i nibble, const uint8_t*& ahead) {
+// sums[R][2] = eight lines of a block, one plane, times codes: a group of 32. kept[8 steps][16][4]
+template <int R, bool is_high, int lines, bool keeps>
+NVILA_INLINE void eight_lines(__m256i (&sums)[R][2], const uint8_t* w, const int8_t* codes, int64_t stride, __m256i nibble, const uint8_t*& ahead,
+                              uint8_t* kept) {
 #pragma GCC unroll 4
   for (int line = 0; line < lines; line++) __builtin_prefetch(ahead + line * 64, 0, lines == 4 ? 3 : 2);
   ahead += lines * 64;
@@ -110,6 +119,10 @@ NVILA_INLINE void eight_lines(__m256i (&sums)[R][2], const uint8_t* w, const int
     }
     w0 = o_and(w0, nibble);
     w1 = o_and(w1, nibble);
+    if (keeps) {
+      o_store(kept + j * kLineBytes, w0);
+      o_store(kept + j * kLineBytes + 32, w1);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
       const __m256i x = o_four(codes + r * stride + 4 * j);
@@ -146,8 +159,9 @@ NVILA_INLINE void add_group(float* acc, const __m256i (&sums)[R][2], const Int4G
 }
 
 // acc[R][16] += codes · weights over groups [0, groups). Prefetches `lines` lines for every four of weights from `ahead` on.
-template <int R, int group, int lines>
-NVILA_INLINE void int4_tile(float* acc, const Int4Groups& weights, const Int4Codes& x, int64_t groups, const uint8_t* ahead) {
+// `keeps`: unpacked[groups · group / 4][16][4] = the weights, a byte each.
+template <int R, int group, int lines, bool keeps>
+NVILA_INLINE void int4_tile(float* acc, const Int4Groups& weights, const Int4Codes& x, int64_t groups, const uint8_t* ahead, uint8_t* unpacked) {
   const __m256i nibble = _mm256_set1_epi8(15);
   const __m256i ones = _mm256_set1_epi16(1);
   const uint8_t* w = weights.codes;
@@ -155,24 +169,26 @@ NVILA_INLINE void int4_tile(float* acc, const Int4Groups& weights, const Int4Cod
   __m256i pairs[R][2], sums[R][2];
   if constexpr (group == 32) {
     for (int64_t g = 0; g < groups; g += 2) {
-      eight_lines<R, false, lines>(pairs, w, codes, x.stride, nibble, ahead);
+      eight_lines<R, false, lines, keeps>(pairs, w, codes, x.stride, nibble, ahead, unpacked);
       for (int r = 0; r < R; r++) {
         for (int v = 0; v < 2; v++) sums[r][v] = o_madd(pairs[r][v], ones);
       }
       add_group<R>(acc, sums, weights, x, g);
-      eight_lines<R, true, lines>(pairs, w, codes + 32, x.stride, nibble, ahead);
+      eight_lines<R, true, lines, keeps>(pairs, w, codes + 32, x.stride, nibble, ahead, unpacked + 8 * kLineBytes);
       for (int r = 0; r < R; r++) {
         for (int v = 0; v < 2; v++) sums[r][v] = o_madd(pairs[r][v], ones);
       }
       add_group<R>(acc, sums, weights, x, g + 1);
       w += kBlockBytes;
       codes += kBlock;
+      unpacked += 2 * kBlockBytes;
     }
   } else {
     for (int64_t g = 0; g < groups; g++) {
 #pragma GCC unroll 4
       for (int quarter = 0; quarter < group / 32; quarter++) {
-        four_lines<R, lines>(pairs, w + (quarter & 1) * 4 * kLineBytes, codes + (quarter & 1) * 16, x.stride, nibble, ahead);
+        const int line = (quarter & 1) * 4;
+        four_lines<R, lines, keeps>(pairs, w + line * kLineBytes, codes + line * 4, x.stride, nibble, ahead, unpacked + line * kLineBytes);
 #pragma GCC unroll 8
         for (int r = 0; r < R; r++) {
           for (int v = 0; v < 2; v++) {
@@ -183,6 +199,7 @@ NVILA_INLINE void int4_tile(float* acc, const Int4Groups& weights, const Int4Cod
         if (quarter & 1) {
           w += kBlockBytes;
           codes += kBlock;
+          unpacked += 2 * kBlockBytes;
         }
       }
       add_group<R>(acc, sums, weights, x, g);
@@ -190,15 +207,18 @@ NVILA_INLINE void int4_tile(float* acc, const Int4Groups& weights, const Int4Cod
   }
 }
 
-// The same from weights that were unpacked to a byte each: [inputs / 4][16][4].
-template <int R, int group>
-NVILA_INLINE void int4_tile_unpacked(float* acc, const uint8_t* unpacked, const Int4Groups& weights, const Int4Codes& x, int64_t groups) {
+// The same from weights that were unpacked to a byte each: [inputs / 4][16][4]. Prefetches `lines` lines for every 32 inputs.
+template <int R, int group, int lines>
+NVILA_INLINE void int4_tile_unpacked(float* acc, const uint8_t* unpacked, const Int4Groups& weights, const Int4Codes& x, int64_t groups,
+                                     const uint8_t* ahead) {
   const __m256i ones = _mm256_set1_epi16(1);
   const int8_t* codes = x.codes;
   __m256i pairs[R][2], sums[R][2];
   for (int64_t g = 0; g < groups; g++) {
 #pragma GCC unroll 4
     for (int part = 0; part < group / 32; part++) {
+      for (int line = 0; line < lines; line++) __builtin_prefetch(ahead + line * 64, 0, 2);
+      ahead += lines * 64;
       eight_steps<R>(pairs, unpacked, codes, x.stride);
 #pragma GCC unroll 8
       for (int r = 0; r < R; r++) {
@@ -214,23 +234,10 @@ NVILA_INLINE void int4_tile_unpacked(float* acc, const uint8_t* unpacked, const 
   }
 }
 
-// unpacked[16 steps][16][4] per block of 64 inputs.
-NVILA_INLINE void unpack_blocks(uint8_t* unpacked, const uint8_t* w, int64_t blocks) {
-  const __m256i nibble = _mm256_set1_epi8(15);
-  for (int64_t line = 0; line < 8 * blocks; line++) {
-    uint8_t* low = unpacked + (line / 8 * 16 + line % 8) * kLineBytes;
-    for (int half = 0; half < 64; half += 32) {
-      const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + line * kLineBytes + half));
-      _mm256_store_si256(reinterpret_cast<__m256i*>(low + half), _mm256_and_si256(raw, nibble));
-      _mm256_store_si256(reinterpret_cast<__m256i*>(low + 8 * kLineBytes + half), _mm256_and_si256(_mm256_srli_epi16(raw, 4), nibble));
-    }
-  }
-}
-
 #else
 
-template <int R, int group, int lines>
-NVILA_INLINE void int4_tile(float* acc, const Int4Groups& weights, const Int4Codes& x, int64_t groups, const uint8_t*) {
+template <int R, int group, int lines, bool keeps>
+NVILA_INLINE void int4_tile(float* acc, const Int4Groups& weights, const Int4Codes& x, int64_t groups, const uint8_t*, uint8_t*) {
   for (int r = 0; r < R; r++) {
     for (int64_t g = 0; g < groups; g++) {
       int32_t sums[kPanel] = {};
@@ -251,12 +258,10 @@ NVILA_INLINE void int4_tile(float* acc, const Int4Groups& weights, const Int4Cod
   }
 }
 
-template <int R, int group>
-NVILA_INLINE void int4_tile_unpacked(float* acc, const uint8_t*, const Int4Groups& weights, const Int4Codes& x, int64_t groups) {
-  int4_tile<R, group, 0>(acc, weights, x, groups, nullptr);
+template <int R, int group, int lines>
+NVILA_INLINE void int4_tile_unpacked(float* acc, const uint8_t*, const Int4Groups& weights, const Int4Codes& x, int64_t groups, const uint8_t*) {
+  int4_tile<R, group, 0, false>(acc, weights, x, groups, nullptr, nullptr);
 }
-
-NVILA_INLINE void unpack_blocks(uint8_t*, const uint8_t*, int64_t) {}
 
 #endif
 

@@ -47,6 +47,10 @@ NVILA_ORDERED __m256i o_load(const uint8_t* p) {
   return r;
 }
 
+NVILA_ORDERED void o_store(uint8_t* p, __m256i a) {
+  asm volatile("vmovdqa %1,%0" : "=m"(*reinterpret_cast<__m256i*>(p)) : "x"(a));
+}
+
 // The same four bytes in every lane.
 NVILA_ORDERED __m256i o_four(const int8_t* p) {
   struct __attribute__((packed, may_alias)) Four {
