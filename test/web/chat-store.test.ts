@@ -1,12 +1,13 @@
 /** The chat store over a database in memory and a server of the test's own: what happens in which order, and what is kept. */
 import { signal } from "@preact/signals";
+import { ApiError, type ChatChunk } from "nvila/client";
 import { beforeEach, describe, expect, it } from "vitest";
-import { RequestFailed, type Server } from "../../web/src/model/ask-server.ts";
+import type { Server } from "../../web/src/model/ask-server.ts";
 import type { ChatBody } from "../../web/src/model/build-request.ts";
 import type { ChatRecords } from "../../web/src/model/chat-database.ts";
 import { ChatStore } from "../../web/src/model/chat-store.ts";
 import { DEFAULT_SETTINGS } from "../../web/src/model/settings.ts";
-import type { AnswerChunk, Conversation, Message } from "../../web/src/model/types.ts";
+import type { Conversation, Message } from "../../web/src/model/types.ts";
 
 /** The database as maps; what is read is a copy, as from a real one. */
 class MemoryRecords implements ChatRecords {
@@ -46,12 +47,18 @@ class MemoryRecords implements ChatRecords {
   }
 }
 
-const say = (content: string): AnswerChunk => ({ choices: [{ delta: { content }, finish_reason: null }] });
+const say = (content: string): ChatChunk => ({
+  id: "1",
+  object: "chat.completion.chunk",
+  created: 1,
+  model: "m",
+  choices: [{ index: 0, delta: { content }, logprobs: null, finish_reason: null }],
+});
 
 describe("the chat store", () => {
   let records: MemoryRecords;
   let bodies: ChatBody[];
-  let respond: (body: ChatBody, signal: AbortSignal) => AsyncIterable<AnswerChunk>;
+  let respond: (body: ChatBody, signal: AbortSignal) => AsyncIterable<ChatChunk>;
   let store: ChatStore;
 
   beforeEach(() => {
@@ -185,7 +192,7 @@ describe("the chat store", () => {
   it("asks for a key when the server wants one", async () => {
     // biome-ignore lint/correctness/useYield: a stream that fails at once.
     respond = async function* () {
-      throw new RequestFailed({ status: 401, message: "", retryAfterSeconds: null });
+      throw new ApiError("", { status: 401 });
     };
     await store.ask("q", []);
     expect(store.isKeyWanted.value).toBe(true);

@@ -1,20 +1,10 @@
 /** A conversation and the settings as the body of a chat completion. */
+import type { ChatMessage, ChatPart, ChatRequest, ChatTextPart } from "nvila/client";
 import { numberOf, type Settings } from "./settings.ts";
 import type { Attachment, Message } from "./types.ts";
 
-type Part = Readonly<Record<string, unknown>>;
-
-interface RequestMessage {
-  readonly role: "system" | "user" | "assistant";
-  readonly content: string | Part[];
-}
-
-/** The body that the page sends: OpenAI's fields, and `nvila` for the progress of long pictures. */
-export interface ChatBody {
-  readonly messages: readonly RequestMessage[];
-  readonly stream: true;
-  readonly [field: string]: unknown;
-}
+/** The body that the page sends. */
+export type ChatBody = ChatRequest & { readonly stream: true };
 
 /**
  * The request for the next answer of `messages`, which end with a question. Answers without text (failed ones) are left out, and
@@ -26,20 +16,17 @@ export function buildRequest(
   settings: Settings,
   urlOf: (attachment: Attachment) => string,
 ): ChatBody {
-  const turns: { role: "user" | "assistant"; parts: Part[] }[] = [];
+  const turns: Turn[] = [];
   for (const message of messages) {
     if (message.role === "assistant" && message.text === "") continue;
-    const parts = partsOf(message, settings, urlOf);
+    const turn = turnOf(message, settings, urlOf);
     const last = turns.at(-1);
-    if (last?.role === message.role) last.parts.push(...parts);
-    else turns.push({ role: message.role, parts });
+    if (last?.role === "user" && turn.role === "user") last.parts.push(...turn.parts);
+    else turns.push(turn);
   }
   const system = settings.system.trim();
   return {
-    messages: [
-      ...(system ? [{ role: "system" as const, content: system }] : []),
-      ...turns.map(({ role, parts }) => ({ role, content: simplest(parts) })),
-    ],
+    messages: [...(system ? [{ role: "system" as const, content: system }] : []), ...turns.map(messageOf)],
     stream: true,
     stream_options: { include_usage: true },
     nvila: { progress: true },
@@ -47,29 +34,39 @@ export function buildRequest(
     ...(settings.isJsonSchemaOn
       ? {
           response_format: {
-            type: "json_schema",
-            json_schema: { name: "answer", strict: true, schema: JSON.parse(settings.jsonSchema) as unknown },
+            type: "json_schema" as const,
+            json_schema: {
+              name: "answer",
+              strict: true,
+              schema: JSON.parse(settings.jsonSchema) as Record<string, unknown>,
+            },
           },
         }
       : {}),
   };
 }
 
-function partsOf(message: Message, settings: Settings, urlOf: (attachment: Attachment) => string): Part[] {
-  const text = message.text === "" ? [] : [{ type: "text", text: message.text }];
-  if (message.role === "assistant") return text;
+type Turn =
+  | { readonly role: "user"; readonly parts: ChatPart[] }
+  | { readonly role: "assistant"; readonly text: string };
+
+function turnOf(message: Message, settings: Settings, urlOf: (attachment: Attachment) => string): Turn {
+  if (message.role === "assistant") return { role: "assistant", text: message.text };
   const frames = numberOf(settings, "frames");
-  const media = message.attachments.map((attachment) =>
-    attachment.kind === "image"
-      ? { type: "image_url", image_url: { url: urlOf(attachment) } }
-      : { type: "video_url", video_url: { url: urlOf(attachment) }, ...(frames === null ? {} : { frames }) },
-  );
-  return [...media, ...text];
+  const media = message.attachments.map((attachment): ChatPart => {
+    const url = urlOf(attachment);
+    if (attachment.kind === "image") return { type: "image_url", image_url: { url } };
+    return { type: "video_url", video_url: { url }, ...(frames === null ? {} : { frames }) };
+  });
+  const text: ChatTextPart[] = message.text === "" ? [] : [{ type: "text", text: message.text }];
+  return { role: "user", parts: [...media, ...text] };
 }
 
 /** A single text is sent as a string, which every server reads. */
-function simplest(parts: Part[]): string | Part[] {
-  return parts.length === 1 && parts[0].type === "text" ? (parts[0].text as string) : parts;
+function messageOf(turn: Turn): ChatMessage {
+  if (turn.role === "assistant") return { role: "assistant", content: turn.text };
+  const [first] = turn.parts;
+  return { role: "user", content: turn.parts.length === 1 && first.type === "text" ? first.text : turn.parts };
 }
 
 function samplingOf(settings: Settings): Record<string, number> {

@@ -1,6 +1,7 @@
 /** What the page shows, as signals, and everything a person can do to it. Knows the database and the server, nothing of the screen. */
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { RequestFailed, type Server } from "./ask-server.ts";
+import { ApiError } from "nvila/client";
+import type { Server } from "./ask-server.ts";
 import { buildRequest } from "./build-request.ts";
 import type { ChatRecords } from "./chat-database.ts";
 import { newId } from "./new-id.ts";
@@ -78,7 +79,7 @@ export class ChatStore {
       this.isKeyWanted.value = false;
     } catch (error) {
       this.modelId.value = null;
-      if (error instanceof RequestFailed && error.failure.status === 401) this.isKeyWanted.value = true;
+      if (error instanceof ApiError && error.status === 401) this.isKeyWanted.value = true;
     }
   }
 

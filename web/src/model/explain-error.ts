@@ -1,13 +1,9 @@
 /** Faults of a request in words that say what to do. */
+import type { ApiError } from "nvila/client";
 import type { ShownError } from "./types.ts";
 
-/** What is known of a failed request. `status` null: no response came. */
-export interface RequestFailure {
-  readonly status: number | null;
-  /** The server's own words. */
-  readonly message: string;
-  readonly retryAfterSeconds: number | null;
-}
+/** What must be known of a failed request. `status` null: no response came, or not all of it. */
+export type RequestFailure = Pick<ApiError, "status" | "message" | "retryAfterSeconds">;
 
 /** The notice for a failed request. */
 export function explainFailure({ status, message, retryAfterSeconds }: RequestFailure): ShownError {

@@ -1,7 +1,7 @@
 /** One answer while it runs: reads the stream, hands on whole states at most once per frame, ends as done, stopped or failed. */
-import { RequestFailed } from "./ask-server.ts";
+import { ApiError, type ChatChunk, type ChatProgress, type ChatReport } from "nvila/client";
 import { explainFailure } from "./explain-error.ts";
-import type { Answer, AnswerChunk, AnswerReport, ShownError, StreamProgress } from "./types.ts";
+import type { Answer, ShownError, StreamProgress } from "./types.ts";
 
 export interface RunEvents {
   /** Called with each new state of the answer. */
@@ -14,7 +14,7 @@ export interface RunEvents {
 /** Runs `chunks` to the end and returns the finished answer; never throws. */
 export async function runAnswer(
   start: Answer,
-  chunks: AsyncIterable<AnswerChunk>,
+  chunks: AsyncIterable<ChatChunk>,
   signal: AbortSignal,
   events: RunEvents,
 ): Promise<Answer> {
@@ -32,14 +32,14 @@ export async function runAnswer(
   try {
     for await (const chunk of chunks) {
       if (signal.aborted) break;
-      const { progress, ...report } = chunk.nvila ?? {};
-      if (progress) events.onProgress(progress);
+      const news = chunk.nvila;
+      if (news && isProgress(news)) events.onProgress(news.progress);
+      else if (news) change({ report: news });
       const choice = chunk.choices[0];
       const text = choice?.delta.content ?? "";
       if (text) change({ text: answer.text + text, state: "streaming" });
       if (choice?.finish_reason) change({ finishReason: choice.finish_reason });
       if (chunk.usage) change({ usage: chunk.usage });
-      if (isReport(report)) change({ report });
     }
     answer = { ...answer, state: signal.aborted ? "stopped" : "done" };
   } catch (error) {
@@ -50,12 +50,12 @@ export async function runAnswer(
   return answer;
 }
 
-function isReport(report: Partial<AnswerReport>): report is AnswerReport {
-  return report.media !== undefined && report.timings !== undefined;
+function isProgress(news: ChatProgress | ChatReport): news is ChatProgress {
+  return "progress" in news;
 }
 
 function shownError(error: unknown): ShownError {
-  if (error instanceof RequestFailed) return explainFailure(error.failure);
+  if (error instanceof ApiError) return explainFailure(error);
   const detail = error instanceof Error ? error.message : String(error);
   return { title: "The page failed", detail, action: "retry", retryAfterSeconds: null };
 }

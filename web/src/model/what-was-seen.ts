@@ -1,5 +1,6 @@
 /** The numbers of the *what the model saw* panel, made from the server's report. Pure arithmetic. */
-import type { AnswerReport, MediaSeen, Usage } from "./types.ts";
+import type { ChatUsage } from "nvila/client";
+import type { AnswerReport, MediaSeen } from "./types.ts";
 
 /** Lines and boxes of one scale over a picture, in fractions of its width and height. */
 export interface TileBox {
@@ -65,7 +66,7 @@ export function timeSlices({ timings }: AnswerReport): TimeSlice[] {
 }
 
 /** One line under an answer: "1 picture, 7 tiles, 1,792 → 448 tokens, first word after 0.42 s, 11.8 tokens/s". */
-export function summaryText(report: AnswerReport, usage: Usage | null): string {
+export function summaryText(report: AnswerReport, usage: ChatUsage | null): string {
   const parts: string[] = [];
   const pictures = report.media.filter((media) => media.kind === "image");
   const videos = report.media.filter((media) => media.kind === "video");
