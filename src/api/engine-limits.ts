@@ -16,6 +16,8 @@ export interface EngineLimitOptions {
   readonly kvCache?: KvFormat;
   /** Memory for encoded pictures and videos that may be asked about again. Default 256 MiB. */
   readonly visionCacheBytes?: number;
+  /** Memory for pictures and videos that are decoded and cut and may be asked about again. Default 256 MiB. */
+  readonly mediaCacheBytes?: number;
   /** Requests that are worked on at once; further ones wait. Default 8. */
   readonly maxConcurrent?: number;
   /** Requests that may wait; further ones are refused with a BusyError. Default 1000. */
@@ -25,10 +27,12 @@ export interface EngineLimitOptions {
 export type EngineLimits = Required<EngineLimitOptions>;
 
 const DEFAULT_KV_BYTES = 2 ** 30;
+const CACHE_BYTES = 256 * 2 ** 20;
 
 /** The options with their defaults. @throws RequestError when one is out of its range. */
 export function engineLimits(options: EngineLimitOptions, kv: KvSize, contextLength: number): EngineLimits {
-  const { kvCache = "f32", visionCacheBytes = 256 * 2 ** 20, maxConcurrent = 8, maxQueue = 1000 } = options;
+  const { kvCache = "f32", visionCacheBytes = CACHE_BYTES, mediaCacheBytes = CACHE_BYTES } = options;
+  const { maxConcurrent = 8, maxQueue = 1000 } = options;
   if (kvCache !== "f32" && kvCache !== "int8") {
     throw new RequestError("model", `expected kvCache to be "f32" or "int8", got ${JSON.stringify(kvCache)}`);
   }
@@ -36,9 +40,10 @@ export function engineLimits(options: EngineLimitOptions, kv: KvSize, contextLen
   const { kvMemoryBytes = Math.max(contextBytes, Math.min(DEFAULT_KV_BYTES, contextBytes * maxConcurrent)) } = options;
   expectWhole("kvMemoryBytes", kvMemoryBytes, 1);
   expectWhole("visionCacheBytes", visionCacheBytes, 0);
+  expectWhole("mediaCacheBytes", mediaCacheBytes, 0);
   expectWhole("maxConcurrent", maxConcurrent, 1);
   expectWhole("maxQueue", maxQueue, 0);
-  return { kvMemoryBytes, kvCache, visionCacheBytes, maxConcurrent, maxQueue };
+  return { kvMemoryBytes, kvCache, visionCacheBytes, mediaCacheBytes, maxConcurrent, maxQueue };
 }
 
 /** Memory of the keys and values of `positions`. */

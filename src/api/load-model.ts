@@ -21,6 +21,7 @@ import { LocalEngine } from "../worker/local-engine.ts";
 import { createPace } from "../worker/pace.ts";
 import { type EngineLimitOptions, type EngineLimits, engineLimits } from "./engine-limits.ts";
 import type { LoadedModel, LocalModel } from "./loaded-model.ts";
+import { MediaCache } from "./media-cache.ts";
 import { Nvila } from "./nvila.ts";
 import type { Progress } from "./progress.ts";
 
@@ -157,7 +158,8 @@ async function openFiles({ name, folder }: FoundCheckpoint, options: LoadOptions
 
 /** What is the same wherever the model runs. */
 function loadedFrom({ folder: _folder, ...opened }: OpenedFiles, options: LoadOptions) {
-  return { ...opened, framesAsImages: options.framesAsImages ?? false, onWarning: options.onWarning ?? console.warn };
+  const { framesAsImages = false, onWarning = console.warn } = options;
+  return { ...opened, mediaCache: new MediaCache(opened.limits.mediaCacheBytes), framesAsImages, onWarning };
 }
 
 /** @throws RequestError when `int4Activations` is none of the three. */

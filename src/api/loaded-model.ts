@@ -8,6 +8,7 @@ import type { NvilaModel, NvilaTokens } from "../models/nvila/nvila-model.ts";
 import type { S2Merge } from "../models/nvila/s2-merge.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { EngineLimits } from "./engine-limits.ts";
+import type { MediaCache } from "./media-cache.ts";
 
 export interface LoadedModel {
   /** Hub id, or the folder's name. */
@@ -27,6 +28,8 @@ export interface LoadedModel {
   readonly contextLength: number;
   /** How much may be done at once. */
   readonly limits: EngineLimits;
+  /** Media that may be asked about again, cut. */
+  readonly mediaCache: MediaCache;
   readonly loadMs: number;
   /** Frames of videos go to the model as pictures, as b760c34 does. */
   readonly framesAsImages: boolean;

@@ -7,11 +7,14 @@ import type { LoadedModel } from "./loaded-model.ts";
 import type { PreparedRequest } from "./prepare-request.ts";
 
 /** What is worth knowing of a request when its pictures are no longer needed. */
-export type RequestFacts = Omit<PreparedRequest, "plan" | "spans">;
+export interface RequestFacts extends Omit<PreparedRequest, "cut" | "spans"> {
+  /** Duration of the last video, for time tokens; null without one or when its source has no clock. */
+  readonly videoSeconds: number | null;
+}
 
 /** Lets go of pictures and tiles. */
-export function withoutPixels({ prompt, length, media, videoSeconds }: PreparedRequest): RequestFacts {
-  return { prompt, length, media, videoSeconds };
+export function withoutPixels({ prompt, length, media, cut }: PreparedRequest): RequestFacts {
+  return { prompt, length, media, videoSeconds: cut.videoSeconds };
 }
 
 /** A finished answer. Times are in `performance.now()` time. */

@@ -119,7 +119,7 @@ async function encodePrompt(
 /** Media to rows, rows into the prompt. One step per layer and batch. */
 function* promptRows(
   model: NvilaModel,
-  { plan, prompt }: PreparedRequest,
+  { cut: { plan }, prompt }: PreparedRequest,
   onProgress: (progress: Progress) => void,
   taps: RunTaps,
 ): Steps<SplicedPrompt> {

@@ -97,7 +97,13 @@ function opener(dir: string, device: Setup["device"]): (golden: CheckpointCase) 
 }
 
 function checkRequest(request: PreparedRequest, golden: CheckpointCase, tensors: TensorSource): void {
-  const { prompt, plan, length, spans, media } = request;
+  const {
+    prompt,
+    cut: { plan },
+    length,
+    spans,
+    media,
+  } = request;
   expect(prompt.text).toBe(golden.prompt_text);
   expect(prompt.ids).toEqual(golden.input_ids);
   expect(length).toBe(golden.sequence_length);
@@ -151,7 +157,7 @@ function checkActivations(
   for (const [i, call] of calls.entries()) {
     const prefix = calls.length > 1 ? `call${i}.` : "";
     check(`${prefix}vision_out`, call.vision, features);
-    const maps = mergedMaps(model, call.blocks, request.plan.calls[i]);
+    const maps = mergedMaps(model, call.blocks, request.cut.plan.calls[i]);
     for (const [k, map] of maps.entries()) check(`${prefix}merged_${k}`, map, features);
     check(`${prefix}projector_out`, call.projected, features);
   }
