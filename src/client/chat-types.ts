@@ -182,8 +182,13 @@ export interface ChatLogprob {
   readonly logprob: number;
 }
 
+export interface ChatTokenLogprob extends ChatLogprob {
+  /** The likeliest tokens at this place. */
+  readonly top_logprobs: readonly ChatLogprob[];
+}
+
 export interface ChatLogprobs {
-  readonly content: readonly (ChatLogprob & { readonly top_logprobs: readonly ChatLogprob[] })[] | null;
+  readonly content: readonly ChatTokenLogprob[] | null;
 }
 
 export interface ChatAnswer {

@@ -48,16 +48,20 @@ export function createApp(context: AppContext): Hono<AppEnv> {
   const card: ModelCard = { id: model.name, object: "model", created: startSeconds(), owned_by: "nvila" };
 
   app.use(async (c, next) => {
-    observe(c, context);
     const { host, origin, authorization } = c.env.incoming.headers;
-    for (const [name, value] of Object.entries(origins.corsHeaders(host, origin))) c.header(name, value);
-    c.header("x-content-type-options", "nosniff");
-    c.header("referrer-policy", "no-referrer");
+    const always = {
+      "x-request-id": observe(c, context),
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      ...origins.corsHeaders(host, origin),
+    };
+    for (const [name, value] of Object.entries(always)) c.header(name, value); // for refusals of this function
     origins.check(host, origin);
     if (c.req.method === "OPTIONS") return c.body(null, 204);
     if (!OPEN_ROUTES.includes(c.req.path)) rates.take(c.env.incoming.socket.remoteAddress ?? "");
     if (!isOpen(c.req.path)) checkKey(authorization);
     await next();
+    for (const [name, value] of Object.entries(always)) c.res.headers.set(name, value);
   });
 
   app.get("/health", (c) => c.json({ status: "ok" }));
@@ -88,7 +92,6 @@ export function createApp(context: AppContext): Hono<AppEnv> {
     const { status, body, headers } = answerError(error, answers.busySeconds);
     metrics.refusal(body.error.code);
     noteFault(c, context, error);
-    c.header("x-request-id", String(c.get("facts")?.id ?? ""));
     if (c.env.incoming.readableEnded === false) c.header("connection", "close"); // the rest of its body is not wanted
     for (const [name, value] of Object.entries(headers)) c.header(name, value);
     return c.json(body, status as 400);
@@ -105,12 +108,12 @@ function notFound(c: Context<AppEnv>): never {
 }
 
 /** Names the request, and writes its line of the log when the connection is done with it. */
-function observe(c: Context<AppEnv>, { log, metrics }: AppContext): void {
+function observe(c: Context<AppEnv>, { log, metrics }: AppContext): string {
   const { outgoing, incoming } = c.env;
   const startMs = performance.now();
-  const facts: Record<string, unknown> = { id: randomUUID() };
+  const id = randomUUID();
+  const facts: Record<string, unknown> = { id };
   c.set("facts", facts);
-  c.header("x-request-id", String(facts.id));
   const { method, path } = c.req;
   outgoing.once("close", () => {
     const ms = Math.round(performance.now() - startMs);
@@ -120,6 +123,7 @@ function observe(c: Context<AppEnv>, { log, metrics }: AppContext): void {
     const line = { ...facts, client, method, path: path.slice(0, 200), status: outgoing.statusCode, ms };
     log.info(isComplete ? line : { ...line, gone: true }, "request");
   });
+  return id;
 }
 
 /** Faults of ours go to the log with their stack, once; refusals leave their message in the request's line. */

@@ -1,12 +1,16 @@
 /** From results of `model.generate` to OpenAI's shapes. */
 import { randomBytes } from "node:crypto";
-import type { GenerationResult, MediaReport } from "../api/generation.ts";
+import type { GenerationResult, LogprobOf, MediaReport, TokenLogprob, ToolCall } from "../api/generation.ts";
 import type {
+  ChatAnswer,
   ChatChoice,
   ChatCompletion,
   ChatFinishReason,
+  ChatLogprob,
   ChatMediaReport,
   ChatReport,
+  ChatTokenLogprob,
+  ChatToolCall,
   ChatUsage,
 } from "../client/chat-types.ts";
 
@@ -27,8 +31,8 @@ export function completionOf(head: AnswerHead, results: readonly GenerationResul
   const choices = results.map(
     (result, index): ChatChoice => ({
       index,
-      message: { role: "assistant", content: result.text, refusal: null },
-      logprobs: null,
+      message: messageOf(result),
+      logprobs: result.logprobs === null ? null : { content: result.logprobs.map(logprobOf) },
       finish_reason: finishReasonOf(result),
     }),
   );
@@ -42,6 +46,29 @@ export function completionOf(head: AnswerHead, results: readonly GenerationResul
     usage: usageOf(results),
     nvila: reportOf(results[0]),
   };
+}
+
+/** An answer that only calls tools has no text. */
+function messageOf({ text, toolCalls }: GenerationResult): ChatAnswer {
+  if (toolCalls.length === 0) return { role: "assistant", content: text, refusal: null };
+  return {
+    role: "assistant",
+    content: text === "" ? null : text,
+    refusal: null,
+    tool_calls: toolCalls.map(toolCallOf),
+  };
+}
+
+export function toolCallOf({ id, name, arguments: args }: ToolCall): ChatToolCall {
+  return { id, type: "function", function: { name, arguments: args } };
+}
+
+export function logprobOf({ top, ...own }: TokenLogprob): ChatTokenLogprob {
+  return { ...plainLogprobOf(own), top_logprobs: top.map(plainLogprobOf) };
+}
+
+function plainLogprobOf({ text, bytes, logprob }: LogprobOf): ChatLogprob {
+  return { token: text, bytes, logprob };
 }
 
 /** A full context is a length, too. */

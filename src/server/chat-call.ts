@@ -1,5 +1,5 @@
 /** From the checked body of a question to what `model.generate` takes. Opens nothing: media are still addresses. */
-import type { GenerateOptions } from "../api/generate-options.ts";
+import type { GenerateOptions, ResponseFormat } from "../api/generate-options.ts";
 import type { Message } from "../api/messages.ts";
 import { image, type Part, video } from "../api/parts.ts";
 import { type ChatBody, type ChatBodyMessage, type ChatBodyPart, wrong } from "./chat-schema.ts";
@@ -14,6 +14,8 @@ export interface ChatCall {
   readonly isStream: boolean;
   readonly includeUsage: boolean;
   readonly wantsProgress: boolean;
+  /** The answer may hold calls of tools. */
+  readonly hasTools: boolean;
 }
 
 /** @throws RefusedError: 404 for another model, 400 for media that are no data: or http(s) URL or too many. */
@@ -28,6 +30,7 @@ export function chatCall(body: ChatBody, modelName: string, limits: ServerLimits
     isStream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
     wantsProgress: body.nvila?.progress ?? false,
+    hasTools: (body.tools ?? []).length > 0 && body.tool_choice !== "none",
   };
 }
 
@@ -53,8 +56,35 @@ function optionsOf(body: ChatBody, limits: ServerLimits): GenerateOptions {
     topK: nvila?.top_k,
     minP: nvila?.min_p,
     repetitionPenalty: nvila?.repetition_penalty,
+    presencePenalty: body.presence_penalty,
+    frequencyPenalty: body.frequency_penalty,
+    logprobs: body.logprobs ? (body.top_logprobs ?? 0) : null,
+    responseFormat: body.response_format && responseFormatOf(body.response_format),
+    ...toolOptionsOf(body),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value != null)) as GenerateOptions;
+}
+
+function responseFormatOf(format: NonNullable<ChatBody["response_format"]>): ResponseFormat {
+  return format.type === "json_schema" ? { type: "json_schema", schema: format.json_schema.schema } : format;
+}
+
+/** No tools is the same as an empty list of them. */
+function toolOptionsOf({ tools, tool_choice: choice }: ChatBody): Pick<GenerateOptions, "tools" | "toolChoice"> {
+  if (tools == null || tools.length === 0) {
+    if (choice == null || choice === "none" || choice === "auto") return {};
+    throw wrong("tool_choice", "expected tools beside it");
+  }
+  const list = tools.map(({ function: { name, description, parameters } }) => ({
+    name,
+    ...(description == null ? {} : { description }),
+    ...(parameters == null ? {} : { parameters }),
+  }));
+  if (choice == null) return { tools: list };
+  if (typeof choice === "string") return { tools: list, toolChoice: choice };
+  const { name } = choice.function;
+  if (!list.some((tool) => tool.name === name)) throw wrong("tool_choice", "expected the name of a tool", name);
+  return { tools: list, toolChoice: { name } };
 }
 
 /** What is left of the request's bounds. */

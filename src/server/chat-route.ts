@@ -47,7 +47,9 @@ export async function answerChat(
           const call = { ...asked, messages };
           const run = { signal, onFirst, askedMs };
           if (call.isStream) {
-            const results = await streamAnswer(call, { ...run, model, metrics, options, onResponse: resolve });
+            const disconnect = (): void => void request.socket.destroy();
+            const rest = { model, metrics, options, disconnect, onResponse: resolve };
+            const results = await streamAnswer(call, { ...run, ...rest });
             finish(results);
           } else {
             const results = await runChoices(model, call, metrics, run);

@@ -10,6 +10,8 @@ export interface EventStreamOptions {
   readonly heartbeatMs: number;
   /** The client has gone, or is given up. */
   readonly onGone: () => void;
+  /** Breaks the connection. */
+  readonly disconnect: () => void;
 }
 
 export class EventStream {
@@ -66,12 +68,12 @@ export class EventStream {
     this.#controller.close();
   }
 
-  /** Breaks the connection: for clients that do not read. */
-  break(error: unknown): void {
+  /** Gives up a client that does not read. */
+  break(): void {
     if (!this.#isOpen) return;
     this.#leave();
-    this.#controller.error(error);
     this.#options.onGone();
+    this.#options.disconnect();
   }
 
   #write(text: string): void {

@@ -1,11 +1,12 @@
 /** A question answered as a stream of chunks. Errors before the first byte get a status of their own, later ones are an event. */
-import type { GenerationResult } from "../api/generation.ts";
+import type { GenerationResult, TokenLogprob } from "../api/generation.ts";
 import type { ChatChunk, ChatDelta, ChatFinishReason } from "../client/chat-types.ts";
-import { answerHead, finishReasonOf, reportOf, usageOf } from "./chat-answer.ts";
+import { answerHead, finishReasonOf, logprobOf, reportOf, toolCallOf, usageOf } from "./chat-answer.ts";
 import type { ChatCall } from "./chat-call.ts";
 import { EventStream } from "./event-stream.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import { runChoices } from "./run-choices.ts";
+import { SentText } from "./sent-text.ts";
 import type { ServedModel } from "./served-model.ts";
 import { answerError, RefusedError } from "./server-error.ts";
 import type { CheckedServerOptions } from "./server-options.ts";
@@ -18,8 +19,16 @@ export interface StreamContext {
   readonly signal: AbortSignal;
   readonly onFirst: () => void;
   readonly askedMs: number;
+  /** Breaks the connection to a client that does not read. */
+  readonly disconnect: () => void;
   /** Gets the response as soon as it is known that there is one; the stream goes on after that. */
   readonly onResponse: (response: Response) => void;
+}
+
+/** What a chunk may carry beside its delta. */
+interface DeltaExtras extends Partial<Pick<ChatChunk, "nvila" | "usage">> {
+  readonly finish?: ChatFinishReason;
+  readonly logprobs?: readonly TokenLogprob[];
 }
 
 const HEADERS = {
@@ -37,6 +46,7 @@ export async function streamAnswer(call: ChatCall, context: StreamContext): Prom
     bufferBytes: limits.streamBufferBytes,
     stalledReaderMs: timing.stalledReaderMs,
     heartbeatMs: timing.heartbeatMs,
+    disconnect: context.disconnect,
     onGone: () => gone.abort(new DOMException("the client has gone", "AbortError")),
   });
   let isBegun = false;
@@ -54,14 +64,13 @@ export async function streamAnswer(call: ChatCall, context: StreamContext): Prom
     const data: ChatChunk = { id, object: "chat.completion.chunk", created, model: name, choices, ...usage, ...extra };
     stream.send(data);
   };
-  const delta = (
-    index: number,
-    delta: ChatDelta,
-    finish: ChatFinishReason | null = null,
-    extra: Partial<ChatChunk> = {},
-  ): void => chunk([{ index, delta, logprobs: null, finish_reason: finish }], extra);
+  const delta = (index: number, delta: ChatDelta, more: DeltaExtras = {}): void => {
+    const { finish = null, logprobs, ...extra } = more;
+    const content = logprobs === undefined ? null : { content: logprobs.map(logprobOf) };
+    chunk([{ index, delta, logprobs: content, finish_reason: finish }], extra);
+  };
 
-  const hasRole = new Array<boolean>(call.n).fill(false);
+  const texts = Array.from({ length: call.n }, () => new SentText(call.hasTools));
   let unfinished = call.n;
   try {
     const results = await runChoices(model, call, metrics, {
@@ -71,15 +80,20 @@ export async function streamAnswer(call: ChatCall, context: StreamContext): Prom
       ...(call.wantsProgress
         ? { onProgress: ({ stage, done, total }) => chunk([], { nvila: { progress: { stage, done, total } } }) }
         : {}),
-      onChunk: async (index, { text }) => {
-        if (!hasRole[index]) delta(index, { role: "assistant", content: "" });
-        hasRole[index] = true;
-        if (text !== "") delta(index, { content: text });
+      onChunk: async (index, { text, logprobs }) => {
+        if (!texts[index].isBegun) delta(index, { role: "assistant", content: "" });
+        const ready = texts[index].push(text);
+        if (ready !== "" || logprobs) delta(index, { content: ready }, logprobs ? { logprobs } : {});
         await stream.room();
       },
       onResult: (index, result) => {
+        const rest = texts[index].rest(result.text);
+        if (rest !== "") delta(index, { content: rest });
+        if (result.toolCalls.length > 0) {
+          delta(index, { tool_calls: result.toolCalls.map((call, i) => ({ index: i, ...toolCallOf(call) })) });
+        }
         const isLast = --unfinished === 0 && !call.includeUsage;
-        delta(index, {}, finishReasonOf(result), isLast ? { nvila: reportOf(result) } : {});
+        delta(index, {}, { finish: finishReasonOf(result), ...(isLast ? { nvila: reportOf(result) } : {}) });
       },
     });
     if (call.includeUsage) chunk([], { usage: usageOf(results), nvila: reportOf(results[0]) });
@@ -87,7 +101,7 @@ export async function streamAnswer(call: ChatCall, context: StreamContext): Prom
     stream.end();
     return results;
   } catch (error) {
-    if (isBegun && error instanceof RefusedError && error.status === 408) stream.break(error);
+    if (isBegun && error instanceof RefusedError && error.status === 408) stream.break();
     else if (isBegun) {
       const { status, body } = answerError(error);
       stream.send({ error: { ...body.error, status } }); // the response's own status is taken

@@ -192,6 +192,32 @@ describe("openai", () => {
     expect(expected.text.length).toBeLessThan(whole.text.length);
   });
 
+  it("tells how likely tokens were, whole and streamed, and takes penalties", async () => {
+    const { openai } = await connect();
+    const options = { maxTokens: 6, logprobs: 3, presencePenalty: 1.5, frequencyPenalty: -0.5 };
+    const expected = await model.generate("Count", options);
+    const body = {
+      model: model.name,
+      messages: [{ role: "user" as const, content: "Count" }],
+      max_tokens: 6,
+      logprobs: true,
+      top_logprobs: 3,
+      presence_penalty: 1.5,
+      frequency_penalty: -0.5,
+    };
+    const whole = await openai.chat.completions.create(body);
+    expect(whole.choices[0].message.content).toBe(expected.text);
+    const content = whole.choices[0].logprobs?.content ?? [];
+    expect(content.map(({ logprob }) => logprob)).toEqual(expected.logprobs?.map(({ logprob }) => logprob));
+    expect(content.map(({ top_logprobs }) => top_logprobs.length)).toEqual(content.map(() => 3));
+    expect(content[0].bytes).toEqual(expected.logprobs?.[0].bytes);
+    const streamed: number[] = [];
+    for await (const { choices } of await openai.chat.completions.create({ ...body, stream: true })) {
+      streamed.push(...(choices[0].logprobs?.content ?? []).map(({ logprob }) => logprob));
+    }
+    expect(streamed).toEqual(content.map(({ logprob }) => logprob));
+  });
+
   it("lists models", async () => {
     const { openai } = await connect();
     const models = [];
