@@ -20,12 +20,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   preprocess: ["tokenizer", "core", "util"],
   models: ["nn", "checkpoint", "tensor", "backend", "preprocess", "core", "util"],
   data: ["tokenizer", "preprocess", "util"],
+  synth: ["preprocess", "util"],
   eval: ["preprocess", "util"],
   engine: ["models", "nn", "tensor", "backend", "core", "util"],
   grammar: ["engine", "tokenizer", "util"],
   train: ["data", "models", "nn", "tensor", "checkpoint", "preprocess", "backend", "core", "util"],
   io: ["quant", "tokenizer", "checkpoint", "preprocess", "backend", "core", "util"],
   loader: ["io", "data", "tokenizer", "preprocess", "util"],
+  world: ["synth", "io", "util"],
   hub: ["util"],
   worker: ["io", "engine", "models", "nn", "quant", "checkpoint", "tensor", "backend", "core", "util"],
   api: [
@@ -47,11 +49,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   client: [],
   server: ["client", "api", "io", "util"],
-  cli: ["server", "api", "hub", "io", "quant", "preprocess", "checkpoint", "core", "util"],
+  cli: ["server", "world", "synth", "api", "hub", "io", "quant", "preprocess", "checkpoint", "core", "util"],
 };
 
 /** Rooms and files that may use Node. Everything else must run in a browser. */
-const NODE_ONLY = ["backend/cpu", "io", "loader", "hub", "worker", "api", "server", "cli", "node.ts"];
+const NODE_ONLY = ["backend/cpu", "io", "loader", "world", "hub", "worker", "api", "server", "cli", "node.ts"];
 /** Packages that exist in Node only. */
 const NODE_PACKAGES = /^(node:|sharp$|commander$|pino$|@hono\/node-server$|@napi-rs\/)/;
 /** What the page in web/ may import besides its own files. */

@@ -14,6 +14,7 @@ import { pullCommand } from "./commands/pull.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { randomCommand } from "./commands/random.ts";
 import { serveCommand } from "./commands/serve.ts";
+import { synthCommand } from "./commands/synth.ts";
 import { isInterrupt } from "./interrupt.ts";
 
 const EXIT_FAULT = 1;
@@ -38,6 +39,7 @@ function createProgram(): Command {
     quantizeCommand(),
     packCommand(),
     serveCommand(),
+    synthCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }

@@ -1,0 +1,165 @@
+/** Scenes after GQA and CLEVR: shapes in colours on a ground; what, which colour, how many, where. Scored by exact match. */
+import type { Canvas, Colour } from "./canvas.ts";
+import type { Dice } from "./dice.ts";
+import { type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
+import type { Split } from "./font.ts";
+import { COLOUR_NAMES, drawPair, drawThing, nameOf, SHAPES, type Thing } from "./objects.ts";
+import { gradientCanvas, weather } from "./paper.ts";
+import { fillBox, strokePath } from "./shapes.ts";
+
+const GROUNDS: Readonly<Record<Split, readonly (readonly [Colour, Colour])[]>> = {
+  train: [
+    [
+      [250, 250, 250],
+      [250, 250, 250],
+    ],
+    [
+      [200, 225, 245],
+      [235, 240, 225],
+    ],
+    [
+      [225, 225, 225],
+      [195, 195, 200],
+    ],
+    [
+      [250, 235, 215],
+      [235, 215, 190],
+    ],
+  ],
+  validation: [
+    [
+      [225, 240, 230],
+      [205, 220, 215],
+    ],
+  ],
+  test: [
+    [
+      [240, 225, 245],
+      [215, 205, 230],
+    ],
+    [
+      [245, 245, 225],
+      [220, 225, 200],
+    ],
+  ],
+};
+
+/** Draws one scene. */
+export function drawScene(dice: Dice, split: Split): SynthExample {
+  const [width, height] = [dice.int(200, 300), dice.int(180, 260)];
+  const canvas = gradientCanvas(width, height, ...dice.pick(GROUNDS[split]));
+  const layout = split === "train" ? dice.int(0, 1) : split === "validation" ? 2 : 3;
+  drawGround(canvas, dice, layout);
+  const things = placeThings(dice, split, canvas);
+  for (const thing of things) drawThing(canvas, thing, layout === 1 || layout === 3 ? dice.float(-25, 25) : 0);
+  return still(dice, weather(canvas, dice), `scene ${layout}`, questions(dice, things), 4);
+}
+
+function drawGround(canvas: Canvas, dice: Dice, layout: number): void {
+  const shade: Colour = [205, 205, 210];
+  if (layout === 2)
+    strokePath(
+      canvas,
+      [
+        { x: 0, y: canvas.height * 0.7 },
+        { x: canvas.width, y: canvas.height * 0.7 },
+      ],
+      1.5,
+      shade,
+    );
+  if (layout === 3) {
+    const step = dice.int(24, 40);
+    for (let x = step; x < canvas.width; x += step)
+      fillBox(canvas, { x, y: 0, width: 1, height: canvas.height }, shade);
+    for (let y = step; y < canvas.height; y += step)
+      fillBox(canvas, { x: 0, y, width: canvas.width, height: 1 }, shade);
+  }
+}
+
+/** Things that do not touch. Kinds are drawn from a few, so that there is something to count. */
+function placeThings(dice: Dice, split: Split, canvas: Canvas): Thing[] {
+  const count = dice.int(2, 8);
+  const kinds = Array.from({ length: dice.int(2, Math.max(2, count)) }, () => drawPair(dice, split));
+  const things: Thing[] = [];
+  for (let tries = 0; things.length < count && tries < 400; tries++) {
+    const radius = dice.float(13, 26);
+    const centre = {
+      x: dice.float(radius + 4, canvas.width - radius - 4),
+      y: dice.float(radius + 4, canvas.height - radius - 4),
+    };
+    const isFree = things.every((other) => distance(other, centre) > other.radius + radius + 5);
+    if (isFree) things.push({ ...dice.pick(kinds), centre, radius });
+  }
+  return things;
+}
+
+function questions(dice: Dice, things: readonly Thing[]): Exchange[] {
+  const exchanges: Exchange[] = [];
+  const unique = <K extends "shape" | "colour">(key: K): Thing[] =>
+    things.filter((thing) => things.filter((other) => other[key] === thing[key]).length === 1);
+  const named = things.filter((thing) => things.filter((other) => nameOf(other) === nameOf(thing)).length === 1);
+  for (const thing of unique("shape").slice(0, 2)) {
+    exchanges.push(ask(`What colour is the ${thing.shape}?`, thing.colour, "colour", 1 / COLOUR_NAMES.length));
+  }
+  for (const thing of unique("colour").slice(0, 2)) {
+    exchanges.push(ask(`What shape is the ${thing.colour} object?`, thing.shape, "shape", 1 / SHAPES.length));
+  }
+  const one = dice.pick(things);
+  const count = (test: (thing: Thing) => boolean): string => String(things.filter(test).length);
+  exchanges.push(ask("How many objects are there?", String(things.length), "count", 1 / 7));
+  exchanges.push(
+    ask(
+      `How many ${plural(one.shape)} are there?`,
+      count((t) => t.shape === one.shape),
+      "count",
+      1 / 4,
+    ),
+  );
+  exchanges.push(
+    ask(
+      `How many ${one.colour} objects are there?`,
+      count((t) => t.colour === one.colour),
+      "count",
+      1 / 4,
+    ),
+  );
+  const asked = dice.chance(0.5) ? one : { colour: dice.pick(COLOUR_NAMES), shape: dice.pick(SHAPES) };
+  const isThere = things.some((thing) => nameOf(thing) === nameOf(asked));
+  exchanges.push(
+    ask(`Is there ${asked.colour === "orange" ? "an" : "a"} ${nameOf(asked)}?`, isThere ? "yes" : "no", "exist", 1 / 2),
+  );
+  if (named.length >= 2) {
+    const [a, b] = dice.sample(named, 2);
+    const [dx, dy] = [a.centre.x - b.centre.x, a.centre.y - b.centre.y];
+    const isLevel = Math.abs(dx) > Math.abs(dy);
+    const truth = isLevel ? (dx < 0 ? "left" : "right") : dy < 0 ? "above" : "below";
+    if (Math.max(Math.abs(dx), Math.abs(dy)) > 24) {
+      const said = dice.chance(0.5) ? truth : { left: "right", right: "left", above: "below", below: "above" }[truth];
+      const phrase = said === "left" || said === "right" ? `${said} of` : said;
+      exchanges.push(
+        ask(`Is the ${nameOf(a)} ${phrase} the ${nameOf(b)}?`, said === truth ? "yes" : "no", "relation", 1 / 2),
+      );
+    }
+  }
+  const biggest = [...things].sort((a, b) => b.radius - a.radius);
+  if (biggest.length > 1 && biggest[0].radius > biggest[1].radius * 1.2) {
+    exchanges.push(ask("What colour is the largest object?", biggest[0].colour, "largest", 1 / COLOUR_NAMES.length));
+  }
+  const leftmost = [...things].sort((a, b) => a.centre.x - b.centre.x);
+  if (leftmost.length > 1 && leftmost[1].centre.x - leftmost[0].centre.x > 16) {
+    exchanges.push(ask("What shape is the leftmost object?", leftmost[0].shape, "position", 1 / SHAPES.length));
+  }
+  return exchanges;
+}
+
+function ask(question: string, answer: string, kind: string, chance: number): Exchange {
+  return { question: question + ONE_WORD_OR_PHRASE, answers: [answer], metric: "exact", kind, chance };
+}
+
+function plural(word: string): string {
+  return word === "cross" ? "crosses" : `${word}s`;
+}
+
+function distance(thing: Thing, { x, y }: Thing["centre"]): number {
+  return Math.sqrt((thing.centre.x - x) ** 2 + (thing.centre.y - y) ** 2);
+}

@@ -1,0 +1,136 @@
+/** The synthetic world: the same from a seed forever, different between splits, and with answers that fit its pictures. */
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { isRelaxedCorrect } from "../../src/eval/metrics/relaxed-accuracy.ts";
+import { Canvas } from "../../src/synth/canvas.ts";
+import { Dice } from "../../src/synth/dice.ts";
+import { drawExample, FAMILY_NAMES, type FamilyName, SPLITS } from "../../src/synth/families.ts";
+import { drawText, fontsOf, measureText } from "../../src/synth/font.ts";
+import { glyphOf } from "../../src/synth/glyphs.ts";
+import { fillBox, fillCircle, fillPolygon, regularPolygon, strokePath } from "../../src/synth/shapes.ts";
+import { belongsTo, Writer } from "../../src/synth/words.ts";
+
+/** Changes only with WORLD_VERSION: seeds then mean other pictures, and trained models other splits. */
+const HASHES: Readonly<Record<FamilyName, string>> = {
+  documents: "630e7009cb12b606",
+  charts: "f72aa241bb6384e7",
+  scenes: "e64ffc4fc6c1685d",
+  interfaces: "0a2ec83480fa3674",
+  diagrams: "02c1eb26f49c086a",
+  videos: "498466860ff29ddc",
+};
+
+const ink = (canvas: Canvas): number => {
+  let sum = 0;
+  for (const value of canvas.data) sum += (255 - value) / 255 / 3;
+  return sum;
+};
+
+describe("rasteriser", () => {
+  it("covers as much as the shape's area, wherever it lies between pixels", () => {
+    for (const shift of [0, 0.25, 0.5, 0.9]) {
+      const box = new Canvas(40, 40, [255, 255, 255]);
+      fillBox(box, { x: 5 + shift, y: 7 + shift, width: 11.5, height: 9 }, [0, 0, 0]);
+      expect(Math.abs(ink(box) - 11.5 * 9)).toBeLessThan(3); // four sample lines per row
+      const disc = new Canvas(40, 40, [255, 255, 255]);
+      fillCircle(disc, { x: 20 + shift, y: 20 - shift }, 9, [0, 0, 0]);
+      expect(Math.abs(ink(disc) - Math.PI * 81)).toBeLessThan(2);
+      const stroke = new Canvas(40, 40, [255, 255, 255]);
+      strokePath(
+        stroke,
+        [
+          { x: 6 + shift, y: 10 },
+          { x: 30 + shift, y: 10 },
+        ],
+        3,
+        [0, 0, 0],
+      );
+      expect(Math.abs(ink(stroke) - (24 * 3 + Math.PI * 2.25))).toBeLessThan(4);
+    }
+  });
+
+  it("leaves no seam where strokes cross, and nothing outside the picture", () => {
+    const canvas = new Canvas(20, 20, [255, 255, 255]);
+    strokePath(
+      canvas,
+      [
+        { x: -50, y: 10 },
+        { x: 70, y: 10 },
+      ],
+      4,
+      [0, 0, 0],
+    );
+    fillPolygon(canvas, regularPolygon({ x: 18, y: 2 }, 30, 5), [0, 0, 0]);
+    expect([...canvas.data.subarray((10 * 20 + 9) * 3, (10 * 20 + 9) * 3 + 3)]).toEqual([0, 0, 0]);
+  });
+});
+
+describe("fonts", () => {
+  it("has a glyph for every character of ASCII, no two alike", () => {
+    const drawn = new Map<string, string>();
+    for (let code = 33; code < 127; code++) {
+      const char = String.fromCharCode(code);
+      expect(glyphOf(char).strokes.length, char).toBeGreaterThan(0);
+      const picture = JSON.stringify(glyphOf(char).strokes);
+      expect(drawn.get(picture), char).toBeUndefined();
+      drawn.set(picture, char);
+    }
+  });
+
+  it("draws text as wide as it measures, in every face of every split", () => {
+    const names = SPLITS.flatMap((split) => fontsOf(split).map((font) => font.name));
+    expect(new Set(names).size).toBe(names.length);
+    for (const font of SPLITS.flatMap(fontsOf)) {
+      const style = { font, size: 12, colour: [0, 0, 0] as const };
+      const canvas = new Canvas(200, 30, [255, 255, 255]);
+      expect(drawText(canvas, "Hamburg 42", { x: 10, y: 6 }, style)).toBe(measureText("Hamburg 42", style));
+      expect(ink(canvas), font.name).toBeGreaterThan(60);
+    }
+  });
+});
+
+describe("world", () => {
+  it.each(FAMILY_NAMES)("draws the same %s from a seed, forever and everywhere", (family) => {
+    const hash = createHash("sha256");
+    for (const split of SPLITS) {
+      for (let index = 0; index < 2; index++) {
+        const { frames, exchanges, layout } = drawExample(family, split, 7, index);
+        for (const frame of frames) hash.update(frame.data);
+        hash.update(JSON.stringify([exchanges, layout]));
+      }
+    }
+    expect(hash.digest("hex").slice(0, 16)).toBe(HASHES[family]);
+  });
+
+  it.each(FAMILY_NAMES)("gives %s with answerable questions, and other layouts in every split", (family) => {
+    const layouts = SPLITS.map((split) => {
+      const found = new Set<string>();
+      for (let index = 0; index < 12; index++) {
+        const example = drawExample(family, split, 3, index);
+        expect(example.exchanges.length).toBeGreaterThan(0);
+        for (const { question, answers, chance, metric } of example.exchanges) {
+          expect(question.length * answers[0].length, `${question} → ${answers}`).toBeGreaterThan(0);
+          expect(chance).toBeGreaterThanOrEqual(0);
+          expect(chance).toBeLessThanOrEqual(1);
+          if (metric === "relaxed") expect(isRelaxedCorrect(answers[0], answers[0])).toBe(true);
+          if (metric === "choice") expect("ABCD").toContain(answers[0]);
+          if (metric === "iou") expect(answers[0]).toMatch(/^<\d+\.\d> <\d+\.\d>$/);
+        }
+        found.add(example.layout);
+      }
+      return found;
+    });
+    const [train, validation, test] = layouts;
+    if (family === "videos") return; // kinds of motion are the same everywhere; grounds and pairs differ
+    for (const layout of [...validation, ...test]) expect(train.has(layout), layout).toBe(false);
+  });
+
+  it("keeps the words of a split out of the others", () => {
+    for (const split of SPLITS) {
+      const write = new Writer(new Dice(5), split);
+      for (const word of [...write.things(20), write.surname(), write.surname()]) {
+        expect(SPLITS.filter((other) => belongsTo(word, other))).toEqual([split]);
+      }
+    }
+  });
+});
