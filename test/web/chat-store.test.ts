@@ -189,6 +189,56 @@ describe("the chat store", () => {
     expect(records.lines.size).toBe(2);
   });
 
+  it("asks once for two presses of Enter, and answers again once for two clicks", async () => {
+    respond = async function* () {
+      yield say("ok");
+    };
+    await Promise.all([store.ask("once", []), store.ask("once", [])]);
+    expect(texts()).toEqual(["once", "ok"]);
+    const { id } = store.messages.value[1];
+    await Promise.all([store.regenerate(id), store.regenerate(id)]);
+    expect(texts()).toEqual(["once", "ok"]);
+    expect(bodies).toHaveLength(2);
+  });
+
+  it("leaves nothing of a question that the browser cannot store", async () => {
+    records.putMedia = async () => {
+      throw new Error("quota exceeded");
+    };
+    const attachment = { id: "p", kind: "image", name: "p.png", type: "image/png", sizeBytes: 3 } as const;
+    await expect(store.ask("q", [{ attachment, blob: new Blob(["abc"]) }])).rejects.toThrow("quota exceeded");
+    expect([records.kept.size, records.lines.size, texts().length, bodies.length]).toEqual([0, 0, 0, 0]);
+  });
+
+  it("finishes an answer that the browser cannot store, and says so", async () => {
+    respond = async function* () {
+      records.putMessage = async () => {
+        throw new Error("quota exceeded");
+      };
+      yield say("whole");
+    };
+    await store.ask("q", []);
+    expect(texts()).toEqual(["q", "whole"]);
+    expect(store.running.value).toBe(null);
+    expect(store.storageProblem.value).toBe("quota exceeded");
+  });
+
+  it("puts a question into its own conversation when another one is opened meanwhile", async () => {
+    respond = async function* () {
+      yield say("ok");
+    };
+    const put = records.putMedia.bind(records);
+    records.putMedia = async (media) => {
+      await store.open(null);
+      await put(media);
+    };
+    const attachment = { id: "p", kind: "image", name: "p.png", type: "image/png", sizeBytes: 3 } as const;
+    await store.ask("q", [{ attachment, blob: new Blob(["abc"]) }]);
+    expect(texts()).toEqual([]);
+    await store.open(store.conversations.value[0].id);
+    expect(texts()).toEqual(["q", "ok"]);
+  });
+
   it("asks for a key when the server wants one", async () => {
     // biome-ignore lint/correctness/useYield: a stream that fails at once.
     respond = async function* () {

@@ -87,6 +87,26 @@ describe.skipIf(executable === null)("the page: conversations", () => {
     expect(await ui.panel.textContent()).toContain("pooled 4 × 1 × 1");
   });
 
+  it("lets the panel follow the conversation, and keeps the focus where the person writes", async () => {
+    const { page, server } = ui;
+    server.scripts = [
+      { steps: [{ text: "A street." }], report: PICTURE_REPORT },
+      { steps: [{ gate: true }, { text: "It moves." }], report: VIDEO_REPORT },
+    ];
+    await ui.ask("First?");
+    await ui.finished();
+    await ui.openPanel();
+    await ui.panel.getByText("17 tiles").waitFor();
+    await ui.ask("Second?");
+    await ui.lastAnswer.getByText("Waiting for the first word").waitFor();
+    await ui.panel.getByText("17 tiles").waitFor();
+    await server.openGate();
+    await ui.panel.getByText("8 frames").waitFor();
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("composer");
+    await page.getByRole("button", { name: "What the model saw" }).first().click();
+    await ui.panel.getByText("17 tiles").waitFor();
+  });
+
   it("stops by Escape, keeps what came, and answers again", async () => {
     const { page, server } = ui;
     server.scripts = [

@@ -4,11 +4,10 @@ import { useEffect, useMemo } from "preact/hooks";
 import type { ChatDatabase } from "./model/chat-database.ts";
 import type { ChatStore } from "./model/chat-store.ts";
 import type { Preferences } from "./model/preferences.ts";
-import type { Answer, Question } from "./model/types.ts";
 import { Composer } from "./ui/composer.tsx";
 import { ConversationList } from "./ui/conversation-list.tsx";
 import { KeyDialog } from "./ui/key-dialog.tsx";
-import { createPageState, type PageState } from "./ui/page-state.ts";
+import { createPageState, type PageState, seenAnswer } from "./ui/page-state.ts";
 import { SeenPanel } from "./ui/seen-panel.tsx";
 import { SettingsDrawer } from "./ui/settings-drawer.tsx";
 import { listenForShortcuts } from "./ui/shortcuts.ts";
@@ -36,27 +35,24 @@ export function App({ store, preferences, database }: AppProps): JSX.Element {
   );
 
   const messages = store.messages.value;
-  const seen = messages.find(({ id }) => id === page.seenId.value) as Answer | undefined;
-  const question = seen && (messages.find(({ order }) => order === seen.order - 1) as Question | undefined);
+  const seen = seenAnswer(messages, page.seen.value);
   const title = store.conversations.value.find(({ id }) => id === store.currentId.value)?.title ?? "New conversation";
   useEffect(() => {
     document.title = `${title} · nvila`;
   }, [title]);
 
   return (
-    <div class={`page${seen?.report ? " with-panel" : ""}${page.isListOpen.value ? " with-list" : ""}`}>
+    <div class={`page${seen ? " with-panel" : ""}${page.isListOpen.value ? " with-list" : ""}`}>
       <a class="skip" href="#composer">
         Skip to the question
       </a>
       <ConversationList store={store} page={page} />
       <main class="chat" aria-label="Conversation">
         <TopBar store={store} page={page} preferences={preferences} title={title} />
-        <Transcript store={store} page={page} database={database} messages={messages} />
+        <Transcript store={store} page={page} database={database} messages={messages} seenId={seen?.id ?? null} />
         <Composer store={store} page={page} preferences={preferences} />
       </main>
-      {seen?.report ? (
-        <SeenPanel answer={seen} store={store} question={question} page={page} database={database} />
-      ) : null}
+      {seen ? <SeenPanel answer={seen} store={store} page={page} database={database} /> : null}
       {page.dialog.value === "settings" ? <SettingsDrawer page={page} preferences={preferences} store={store} /> : null}
       {page.dialog.value === "shortcuts" ? <ShortcutsDialog page={page} /> : null}
       {page.dialog.value === "key" ? <KeyDialog page={page} preferences={preferences} store={store} /> : null}

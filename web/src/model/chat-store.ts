@@ -42,6 +42,8 @@ export class ChatStore {
   readonly modelId: Signal<string | null> = signal(null);
   /** Set when the server refused for want of a key, until one was entered. */
   readonly isKeyWanted: Signal<boolean> = signal(false);
+  /** Why the browser does not store what comes now; null while it does. */
+  readonly storageProblem: Signal<string | null> = signal(null);
   /** Messages of the open conversation; a running answer is up to date. */
   readonly messages: ReadonlySignal<readonly Message[]>;
   /** The running answer of the open conversation. */
@@ -49,6 +51,8 @@ export class ChatStore {
   readonly #stored: Signal<readonly Message[]> = signal([]);
   readonly #runs: Signal<ReadonlyMap<string, Run>> = signal(new Map());
   readonly #options: ChatStoreOptions;
+  /** A question is being written down; a second Enter must not ask it twice. */
+  #isStarting = false;
 
   constructor(options: ChatStoreOptions) {
     this.#options = options;
@@ -107,9 +111,21 @@ export class ChatStore {
     await this.#options.database.deleteConversation(conversationId);
   }
 
-  /** Asks in the open conversation, or in a new one. Returns when the answer has ended. */
+  /** Asks in the open conversation, or in a new one. Returns when the answer has ended; does nothing while another one runs. */
   async ask(text: string, drafts: readonly DraftAttachment[]): Promise<void> {
+    if (this.running.value || this.#isStarting) return;
+    this.#isStarting = true;
+    const started = this.#start(text, drafts).finally(() => {
+      this.#isStarting = false;
+    });
+    await this.#answer(await started);
+  }
+
+  /** Writes the question down. Returns its conversation. @throws what the database throws; then nothing of the question is left. */
+  async #start(text: string, drafts: readonly DraftAttachment[]): Promise<string> {
+    const { database } = this.#options;
     const attachments = drafts.map(({ attachment }) => attachment);
+    const isNew = this.currentId.value === null;
     const conversation = await this.#conversationFor(text, attachments);
     const question: Question = {
       id: newId(),
@@ -119,11 +135,33 @@ export class ChatStore {
       text,
       attachments,
     };
-    for (const { attachment, blob } of drafts) {
-      await this.#options.database.putMedia({ id: attachment.id, conversationId: conversation.id, blob });
+    try {
+      for (const { attachment, blob } of drafts) {
+        await database.putMedia({ id: attachment.id, conversationId: conversation.id, blob });
+      }
+      await database.putMessage(question);
+    } catch (error) {
+      if (isNew) await this.remove(conversation.id);
+      else await database.deleteMessages([question]);
+      throw error;
     }
-    await this.#append(question);
-    await this.#answer(conversation.id);
+    this.#show(conversation.id, (messages) => [...messages, question]);
+    return conversation.id;
+  }
+
+  /** Changes the list on the screen, if it is this conversation's. */
+  #show(conversationId: string, change: (messages: readonly Message[]) => readonly Message[]): void {
+    if (this.currentId.value === conversationId) this.#stored.value = change(this.#stored.value);
+  }
+
+  /** Writes a message down; where the browser refuses, the person is told and the conversation goes on. */
+  async #keep(message: Message): Promise<void> {
+    try {
+      await this.#options.database.putMessage(message);
+      this.storageProblem.value = null;
+    } catch (error) {
+      this.storageProblem.value = error instanceof Error ? error.message : String(error);
+    }
   }
 
   /** Bytes of each file of the open conversation. */
@@ -139,9 +177,10 @@ export class ChatStore {
 
   /** Answers the last question again; the old answer goes. */
   async regenerate(answerId: string): Promise<void> {
+    const answer = this.#stored.value.find(({ id }) => id === answerId);
+    if (answer?.role !== "assistant") return;
     await this.#cut(answerId);
-    const conversationId = this.currentId.value;
-    if (conversationId !== null) await this.#answer(conversationId);
+    await this.#answer(answer.conversationId);
   }
 
   /** Changes a question, drops what came after it and asks again. Its pictures stay. */
@@ -151,8 +190,8 @@ export class ChatStore {
     const following = this.#stored.value.find(({ order }) => order === question.order + 1);
     if (following) await this.#cut(following.id);
     const edited: Question = { ...question, text };
-    await this.#options.database.putMessage(edited);
-    this.#stored.value = this.#stored.value.map((message) => (message.id === questionId ? edited : message));
+    await this.#keep(edited);
+    this.#show(question.conversationId, replaced(edited));
     await this.#answer(question.conversationId);
   }
 
@@ -168,7 +207,8 @@ export class ChatStore {
 
   async #answer(conversationId: string): Promise<void> {
     const { database, server, settings, apiKey } = this.#options;
-    const messages = this.#stored.value;
+    const isShown = this.currentId.value === conversationId;
+    const messages = isShown ? this.#stored.value : await database.messages(conversationId);
     const used = settings.value;
     const start: Answer = {
       id: newId(),
@@ -186,10 +226,10 @@ export class ChatStore {
     const run: Run = { answer: signal(start), progress: signal(null), abort: new AbortController() };
     batch(() => {
       this.#runs.value = new Map(this.#runs.value).set(conversationId, run);
-      this.#stored.value = [...messages, start];
+      this.#show(conversationId, () => [...messages, start]);
     });
-    await database.putMessage(start);
-    const saving = setInterval(() => void database.putMessage(run.answer.value), SAVE_EVERY_MS);
+    await this.#keep(start);
+    const saving = setInterval(() => void this.#keep(run.answer.value), SAVE_EVERY_MS);
     const chunks = async function* (this: ChatStore) {
       const urls = await this.#dataUrls(messages);
       const body = buildRequest(messages, used, ({ id }) => urls.get(id) ?? "");
@@ -218,14 +258,14 @@ export class ChatStore {
         runs.delete(conversationId);
         this.#runs.value = runs;
       }
-      this.#stored.value = this.#stored.value.map((message) => (message.id === answer.id ? answer : message));
+      this.#show(conversationId, replaced(answer));
     });
     // A conversation or an answer that was deleted meanwhile stays deleted.
     const conversation = this.conversations.value.find(({ id }) => id === conversationId);
     const isShown = this.currentId.value === conversationId;
     const isKept = !isShown || this.#stored.value.some(({ id }) => id === answer.id);
     if (!conversation || !isKept) return void (await this.#options.database.deleteMessages([answer]));
-    await this.#options.database.putMessage(answer);
+    await this.#keep(answer);
     await this.#putConversation({ ...conversation, updatedAt: Date.now() });
   }
 
@@ -257,16 +297,16 @@ export class ChatStore {
     return conversation;
   }
 
-  async #append(message: Message): Promise<void> {
-    this.#stored.value = [...this.#stored.value, message];
-    await this.#options.database.putMessage(message);
-  }
-
   async #putConversation(conversation: Conversation): Promise<void> {
     const others = this.conversations.value.filter(({ id }) => id !== conversation.id);
     this.conversations.value = [conversation, ...others].sort((a, b) => b.updatedAt - a.updatedAt);
     await this.#options.database.putConversation(conversation);
   }
+}
+
+/** A list with the newer state of one message. */
+function replaced(newer: Message): (messages: readonly Message[]) => readonly Message[] {
+  return (messages) => messages.map((message) => (message.id === newer.id ? newer : message));
 }
 
 /** An answer that an earlier visit left unfinished cannot go on. */

@@ -11,18 +11,20 @@ import { summaryText } from "../model/what-was-seen.ts";
 import { CopyButton } from "./copy-button.tsx";
 import { ErrorNotice } from "./error-notice.tsx";
 import { Icon } from "./icon.tsx";
-import type { PageState } from "./page-state.ts";
+import { openPanel, type PageState } from "./page-state.ts";
 
 export interface AnswerViewProps {
   readonly answer: Answer;
   readonly isLast: boolean;
+  /** Its panel is open. */
+  readonly isSeen: boolean;
   /** Set while this answer runs. */
   readonly progress: Signal<StreamProgress | null> | null;
   readonly store: ChatStore;
   readonly page: PageState;
 }
 
-export const AnswerView = memo(({ answer, isLast, progress, store, page }: AnswerViewProps): JSX.Element => {
+export const AnswerView = memo(({ answer, isLast, isSeen, progress, store, page }: AnswerViewProps): JSX.Element => {
   const isRunning = progress !== null;
   const isWaiting = isRunning && answer.text === "";
   return (
@@ -34,7 +36,7 @@ export const AnswerView = memo(({ answer, isLast, progress, store, page }: Answe
         <Markdown text={answer.text} />
       )}
       {answer.error ? <ErrorNotice answer={answer} store={store} page={page} /> : null}
-      {isRunning ? null : <Footer answer={answer} isLast={isLast} store={store} page={page} />}
+      {isRunning ? null : <Footer answer={answer} isLast={isLast} isSeen={isSeen} store={store} page={page} />}
     </article>
   );
 });
@@ -53,9 +55,8 @@ function Waiting({ progress }: { progress: Signal<StreamProgress | null> }): JSX
   );
 }
 
-function Footer({ answer, isLast, store, page }: Omit<AnswerViewProps, "progress">): JSX.Element {
+function Footer({ answer, isLast, isSeen, store, page }: Omit<AnswerViewProps, "progress">): JSX.Element {
   const note = endNote(answer);
-  const isSeen = page.seenId.value === answer.id;
   return (
     <>
       {note ? <p class="end-note">{note}</p> : null}
@@ -65,7 +66,8 @@ function Footer({ answer, isLast, store, page }: Omit<AnswerViewProps, "progress
           class={`saw-button${isSeen ? " pressed" : ""}`}
           aria-expanded={isSeen}
           onClick={() => {
-            page.seenId.value = isSeen ? null : answer.id;
+            if (isSeen) page.seen.value = null;
+            else openPanel(page, store.messages.value, answer.id);
           }}
         >
           <Icon name="eye" />

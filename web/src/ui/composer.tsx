@@ -42,6 +42,8 @@ export function Composer({ store, page, preferences }: ComposerProps): JSX.Eleme
   }, [text]);
   useEffect(() => field.current?.focus(), []);
 
+  const unkept = store.storageProblem.value;
+  const notes = unkept === null ? problems : [...problems, `This browser does not store the answer: ${unkept}`];
   const isRunning = store.running.value !== null;
   const isEmpty = text.trim() === "" && drafts.length === 0;
   const ask = (): void => {
@@ -87,14 +89,22 @@ export function Composer({ store, page, preferences }: ComposerProps): JSX.Eleme
       }}
     >
       {isDragged ? <div class="drop-target">Drop pictures or videos</div> : null}
-      {problems.length > 0 ? (
+      {notes.length > 0 ? (
         <div class="composer-problems" role="alert">
           <ul>
-            {problems.map((problem) => (
+            {notes.map((problem) => (
               <li key={problem}>{problem}</li>
             ))}
           </ul>
-          <button type="button" class="quiet" aria-label="Dismiss" onClick={() => setProblems([])}>
+          <button
+            type="button"
+            class="quiet"
+            aria-label="Dismiss"
+            onClick={() => {
+              setProblems([]);
+              store.storageProblem.value = null;
+            }}
+          >
             <Icon name="close" />
           </button>
         </div>

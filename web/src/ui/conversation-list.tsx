@@ -10,7 +10,6 @@ import { focusComposer } from "./shortcuts.ts";
 export function ConversationList({ store, page }: { store: ChatStore; page: PageState }): JSX.Element {
   const go = (conversationId: string | null): void => {
     page.isListOpen.value = false;
-    page.seenId.value = null;
     void store.open(conversationId).then(focusComposer);
   };
   return (

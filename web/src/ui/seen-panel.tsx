@@ -1,27 +1,23 @@
 /** *What the model saw*: the tiles over each picture or the frames of each video, tokens before and after, and where the time went. */
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
 import { formatBytes } from "../model/attachments.ts";
 import type { ChatDatabase } from "../model/chat-database.ts";
 import type { ChatStore } from "../model/chat-store.ts";
-import type { Answer, AnswerReport, Attachment, MediaSeen, Question } from "../model/types.ts";
+import type { Answer, AnswerReport, Attachment, MediaSeen } from "../model/types.ts";
 import { compressionText, formatCount, formatMs, formatSpeed, timeSlices } from "../model/what-was-seen.ts";
 import { Icon } from "./icon.tsx";
-import type { PageState } from "./page-state.ts";
+import { PANEL_HEADING, type PageState } from "./page-state.ts";
 import { SeenPicture } from "./seen-picture.tsx";
 import { SeenVideo } from "./seen-video.tsx";
 
 export interface SeenPanelProps {
   readonly answer: Answer;
-  readonly question: Question | undefined;
   readonly store: ChatStore;
   readonly page: PageState;
   readonly database: ChatDatabase;
 }
 
-export function SeenPanel({ answer, question, store, page, database }: SeenPanelProps): JSX.Element | null {
-  const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus({ preventScroll: true }), [answer.id]);
+export function SeenPanel({ answer, store, page, database }: SeenPanelProps): JSX.Element | null {
   const { report } = answer;
   if (!report) return null;
   const attachments = attachmentsBefore(answer, store);
@@ -29,12 +25,13 @@ export function SeenPanel({ answer, question, store, page, database }: SeenPanel
     <SeenMedia key={`${answer.id}-${index}`} media={media} attachment={attachments[index]} database={database} />
   ));
   // A question about earlier pictures shows those; one with pictures of its own shows its own first.
-  const own = question?.attachments.length ?? 0;
+  const question = store.messages.value.find(({ order }) => order === answer.order - 1);
+  const own = question?.role === "user" ? question.attachments.length : 0;
   const earlier = own > 0 ? Math.max(0, seen.length - own) : 0;
   return (
     <aside class="saw" aria-label="What the model saw">
       <header>
-        <h2 ref={heading} tabIndex={-1}>
+        <h2 id={PANEL_HEADING} tabIndex={-1}>
           What the model saw
         </h2>
         <button
@@ -43,7 +40,7 @@ export function SeenPanel({ answer, question, store, page, database }: SeenPanel
           aria-label="Close panel"
           title="Close (Escape)"
           onClick={() => {
-            page.seenId.value = null;
+            page.seen.value = null;
           }}
         >
           <Icon name="close" />

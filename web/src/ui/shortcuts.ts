@@ -1,6 +1,6 @@
 /** The keys that work anywhere on the page, and their list for the dialog. */
 import type { ChatStore } from "../model/chat-store.ts";
-import type { PageState } from "./page-state.ts";
+import { openPanel, type PageState } from "./page-state.ts";
 
 export const SHORTCUTS: readonly (readonly [keys: string, effect: string])[] = [
   ["Enter", "ask"],
@@ -48,7 +48,7 @@ function closeOrStop(store: ChatStore, page: PageState): boolean {
   if (page.dialog.value !== null) page.dialog.value = null;
   else if (page.isListOpen.value) page.isListOpen.value = false;
   else if (store.running.value) store.stop();
-  else if (page.seenId.value !== null) page.seenId.value = null;
+  else if (page.seen.value !== null) page.seen.value = null;
   else return false;
   return true;
 }
@@ -64,7 +64,8 @@ function withAlt(code: string, store: ChatStore, page: PageState): boolean {
       if (last && !store.running.value) void store.regenerate(last.id);
       return true;
     case "KeyS":
-      page.seenId.value = page.seenId.value === null && last ? last.id : null;
+      if (page.seen.value !== null) page.seen.value = null;
+      else if (last) openPanel(page, store.messages.value, last.id);
       return true;
     case "Comma":
       page.dialog.value = "settings";

@@ -15,12 +15,14 @@ export interface TranscriptProps {
   readonly page: PageState;
   readonly database: ChatDatabase;
   readonly messages: readonly Message[];
+  /** The answer whose panel is open. */
+  readonly seenId: string | null;
 }
 
 /** As near to the end as this counts as at the end. */
 const NEAR_PX = 80;
 
-export function Transcript({ store, page, database, messages }: TranscriptProps): JSX.Element {
+export function Transcript({ store, page, database, messages, seenId }: TranscriptProps): JSX.Element {
   const scroller = useRef<HTMLDivElement>(null);
   const isFollowing = useRef(true);
   const [isAway, setIsAway] = useState(false);
@@ -65,6 +67,7 @@ export function Transcript({ store, page, database, messages }: TranscriptProps)
               key={message.id}
               answer={message}
               isLast={message.id === lastId}
+              isSeen={message.id === seenId}
               progress={running?.answer.value.id === message.id ? running.progress : null}
               store={store}
               page={page}
