@@ -2,6 +2,7 @@
 import { checkLogprobs } from "../engine/logprobs.ts";
 import { checkSamplingOptions, type SamplingOptions } from "../engine/sampling-options.ts";
 import type { ConstraintSpec } from "../engine/token-constraint.ts";
+import { checkConstraint } from "../grammar/answer-constraint.ts";
 import { createStopText } from "../tokenizer/stop-text.ts";
 import { RequestError, UnsupportedError } from "../util/errors.ts";
 import type { Progress } from "./progress.ts";
@@ -83,6 +84,8 @@ export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateO
   const sampling = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   checkSamplingOptions(sampling);
   checkLogprobs(logprobs);
+  const constraint = constraintOf(options);
+  if (constraint) checkConstraint(constraint);
   const stops = typeof stop === "string" ? [stop] : stop;
   createStopText(stops);
   if (system !== undefined && typeof system !== "string")
@@ -93,7 +96,7 @@ export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateO
     stop: stops,
     sampling,
     logprobs,
-    constraint: constraintOf(options),
+    constraint,
     onProgress: options.onProgress ?? (() => {}),
   };
 }

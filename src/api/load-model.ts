@@ -4,6 +4,8 @@ import { basename, resolve } from "node:path";
 import type { Int4Activations } from "../backend/backend.ts";
 import type { DeviceName } from "../backend/registry.ts";
 import { Engine } from "../engine/engine.ts";
+import type { ConstraintFor } from "../engine/token-constraint.ts";
+import { createConstraintCompiler } from "../grammar/answer-constraint.ts";
 import type { HubOptions } from "../hub/hub-settings.ts";
 import { pullModel } from "../hub/pull-model.ts";
 import { parseHubId } from "../hub/repo-id.ts";
@@ -14,6 +16,7 @@ import type { NvilaTokens } from "../models/nvila/nvila-model.ts";
 import { S2Merge } from "../models/nvila/s2-merge.ts";
 import type { QuantizeOptions } from "../quant/quantize-plan.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
+import { assert } from "../util/assert.ts";
 import { RequestError } from "../util/errors.ts";
 import { type BuildOptions, buildModel, openBackend } from "../worker/build-model.ts";
 import { EngineClient } from "../worker/engine-client.ts";
@@ -92,11 +95,16 @@ async function startModel(pathOrHubId: string, options: LoadOptions): Promise<Lo
   const startMs = performance.now();
   signal?.throwIfAborted();
   const setup = { folder: found.folder, overrides: options.overrides ?? {}, build: buildOptions(options) };
-  const engine = new EngineClient(setup, onWarning);
+  let tokenizer: Tokenizer | null = null;
+  const engine = new EngineClient(setup, onWarning, () => {
+    assert(tokenizer !== null, "a constraint was asked for before the tokenizer was there");
+    return { vocabulary: tokenizer.vocabulary(), stopIds: tokenizer.stopIds };
+  });
   const stop = (): void => void engine.close(signal?.reason);
   signal?.addEventListener("abort", stop, { once: true });
   try {
     const opened = await openFiles(found, options);
+    tokenizer = opened.tokenizer;
     const { facts, device, threads } = await engine.load({ tokens: opened.tokens, limits: opened.limits });
     const loadMs = performance.now() - startMs;
     return { ...loadedFrom(opened, options), facts, device, threads, loadMs, openEngine: () => engine };
@@ -118,11 +126,16 @@ export async function openModel(pathOrHubId: string, options: LoadOptions = {}):
   const backend = openBackend(build, onWarning);
   const opened = await openFiles(found, options);
   signal?.throwIfAborted();
-  const { files, config, tokens, limits } = opened;
+  const { files, config, tokens, limits, tokenizer } = opened;
   const model = buildModel(files, config.model, tokens, backend, build, onWarning);
+  let compile: ConstraintFor | null = null;
+  const constraintFor: ConstraintFor = (spec) => {
+    compile ??= createConstraintCompiler(tokenizer.vocabulary(), tokenizer.stopIds);
+    return compile(spec);
+  };
   const makeEngine = (): Engine => {
     const pace = createPace(new AbortController().signal); // stopping is the engine's own affair
-    return new Engine(model, { ...limits, now: () => performance.now(), pace });
+    return new Engine(model, { ...limits, now: () => performance.now(), pace, constraintFor });
   };
   return {
     ...loadedFrom(opened, options),

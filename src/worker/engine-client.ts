@@ -7,22 +7,24 @@ import type { RequestEvents, RequestReport } from "../engine/running.ts";
 import type { EngineRequest } from "../engine/sequence.ts";
 import { assert } from "../util/assert.ts";
 import { EngineThread } from "./engine-thread.ts";
-import type { LoadedFacts, ModelSetup, ThreadSetup } from "./messages.ts";
+import type { ConstraintBasis, LoadedFacts, ModelSetup, ThreadSetup } from "./messages.ts";
 
 export class EngineClient implements EngineHandle {
   readonly #setup: ThreadSetup;
   readonly #onWarning: (message: string) => void;
+  readonly #constraintBasis: () => ConstraintBasis;
   #thread: EngineThread;
   #model: ModelSetup | null = null;
   /** The model of a new thread, while it loads. */
   #reloading: Promise<EngineThread> | null = null;
   #closed: { readonly reason: unknown } | null = null;
 
-  /** Starts the thread, which opens the checkpoint. `load` must follow. */
-  constructor(setup: ThreadSetup, onWarning: (message: string) => void) {
+  /** @param constraintBasis Asked for with the first request that has a constraint. Starts the thread, which opens the checkpoint. `load` must follow. */
+  constructor(setup: ThreadSetup, onWarning: (message: string) => void, constraintBasis: () => ConstraintBasis) {
     this.#setup = setup;
     this.#onWarning = onWarning;
-    this.#thread = new EngineThread(setup, onWarning);
+    this.#constraintBasis = constraintBasis;
+    this.#thread = new EngineThread(setup, onWarning, constraintBasis);
   }
 
   get stats(): EngineStats {
@@ -61,7 +63,7 @@ export class EngineClient implements EngineHandle {
 
   async #reload(): Promise<EngineThread> {
     assert(this.#model !== null, "a request came before the model was there");
-    const thread = new EngineThread(this.#setup, this.#onWarning);
+    const thread = new EngineThread(this.#setup, this.#onWarning, this.#constraintBasis);
     this.#thread = thread;
     try {
       await thread.load(this.#model);

@@ -8,6 +8,7 @@ import type { RequestEvents, RequestReport } from "../engine/running.ts";
 import type { EngineRequest } from "../engine/sequence.ts";
 import { EngineError, messageOf } from "../util/errors.ts";
 import {
+  type ConstraintBasis,
   clockMs,
   type FromEngine,
   type LoadedFacts,
@@ -23,6 +24,8 @@ export class EngineThread implements EngineHandle {
   stats: EngineStats = NOTHING_IN_USE;
   readonly #worker: Worker;
   readonly #onWarning: (message: string) => void;
+  readonly #constraintBasis: () => ConstraintBasis;
+  #hasVocabulary = false;
   readonly #open = new Map<number, OpenRequest>();
   readonly #exited: Promise<void>;
   #loading: { resolve: (loaded: LoadedFacts) => void; reject: (reason: unknown) => void } | null = null;
@@ -30,8 +33,9 @@ export class EngineThread implements EngineHandle {
   /** Why there is no thread any more. */
   #end: { readonly reason: unknown } | null = null;
 
-  constructor(setup: ThreadSetup, onWarning: (message: string) => void) {
+  constructor(setup: ThreadSetup, onWarning: (message: string) => void, constraintBasis: () => ConstraintBasis) {
     this.#onWarning = onWarning;
+    this.#constraintBasis = constraintBasis;
     this.#worker = startWorker(setup);
     this.#worker.on("message", (message: FromEngine) => this.#receive(message));
     this.#worker.on("messageerror", (error) => this.#die(error));
@@ -68,6 +72,10 @@ export class EngineThread implements EngineHandle {
     const { signal } = events;
     signal.throwIfAborted();
     if (this.#end) throw this.#end.reason;
+    if (request.constraint && !this.#hasVocabulary) {
+      this.#post({ type: "vocabulary", basis: this.#constraintBasis() });
+      this.#hasVocabulary = true;
+    }
     const id = ++this.#lastId;
     const abort = (): void => this.#open.get(id)?.fail(signal.reason);
     signal.addEventListener("abort", abort, { once: true });

@@ -4,6 +4,8 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { Engine } from "../engine/engine.ts";
+import type { ConstraintFor, ConstraintSpec, TokenConstraint } from "../engine/token-constraint.ts";
+import { createConstraintCompiler } from "../grammar/answer-constraint.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { parseNvilaConfig } from "../models/nvila/config.ts";
 import { modelFacts } from "../models/nvila/model-facts.ts";
@@ -40,6 +42,7 @@ const runs = new Map<number, Run>();
 let engine: Engine | null = null;
 let model: NvilaModel | null = null;
 let limits: ModelSetup["limits"] | null = null;
+let constraintFor: ConstraintFor | null = null;
 
 const opening = open();
 opening.catch(() => {}); // told once the main thread asks for the model
@@ -64,6 +67,9 @@ function receive(message: ToEngine): void {
   switch (message.type) {
     case "load":
       void load(message.setup);
+      return;
+    case "vocabulary":
+      constraintFor = createConstraintCompiler(message.basis.vocabulary, message.basis.stopIds);
       return;
     case "run":
       void run(message.id, message.request);
@@ -128,9 +134,14 @@ async function run(id: number, { prompt, ...request }: Extract<ToEngine, { type:
   }
 }
 
+function makeConstraint(spec: ConstraintSpec): TokenConstraint {
+  assert(constraintFor !== null, "a constraint came before the vocabulary was there");
+  return constraintFor(spec);
+}
+
 function engineOf(): Engine {
   assert(model !== null && limits !== null, "a request came before the model was there");
   const pace = createPace(new AbortController().signal); // stopping is the engine's own affair
-  engine ??= new Engine(model, { ...limits, now: clockMs, pace });
+  engine ??= new Engine(model, { ...limits, now: clockMs, pace, constraintFor: makeConstraint });
   return engine;
 }

@@ -9,6 +9,7 @@ import type { EndReason } from "../engine/token-choice.ts";
 import type { TokenLogprobs } from "../engine/token-constraint.ts";
 import type { ModelFacts } from "../models/nvila/model-facts.ts";
 import type { NvilaTokens } from "../models/nvila/nvila-model.ts";
+import type { Vocabulary } from "../tokenizer/text-codec.ts";
 import type { BuildOptions } from "./build-model.ts";
 import type { PlainError } from "./plain-error.ts";
 
@@ -25,6 +26,12 @@ export interface ThreadSetup {
 export interface ModelSetup {
   readonly tokens: NvilaTokens;
   readonly limits: Omit<EngineOptions, "now" | "pace" | "constraintFor">;
+}
+
+/** What constraints on answers are made of; sent before the first request that has one. */
+export interface ConstraintBasis {
+  readonly vocabulary: Vocabulary;
+  readonly stopIds: ReadonlySet<number>;
 }
 
 /** What came of loading. */
@@ -47,6 +54,7 @@ export interface PlainItem extends Omit<MediaItem, "tiles"> {
 
 export type ToEngine =
   | { readonly type: "load"; readonly setup: ModelSetup }
+  | { readonly type: "vocabulary"; readonly basis: ConstraintBasis }
   | { readonly type: "run"; readonly id: number; readonly request: PlainRequest }
   /** `abort` gives the request up, `stop` ends its answer with the next token. */
   | { readonly type: "abort" | "stop"; readonly id: number }
