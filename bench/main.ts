@@ -18,10 +18,16 @@ import { busyness, describeMachine } from "./machine.ts";
 import { type Measured, measureGroup, type Skipped } from "./measure.ts";
 import { MEMORY_ROWS } from "./memory-rows.ts";
 import { OP_ROWS } from "./op-rows.ts";
+import { PACKED_ROWS } from "./packed-rows.ts";
 import type { RowGroup } from "./row.ts";
 import { header, lineOf } from "./table.ts";
 
-const SUITES: Readonly<Record<string, readonly RowGroup[]>> = { ops: OP_ROWS, memory: MEMORY_ROWS, layers: LAYER_ROWS };
+const SUITES: Readonly<Record<string, readonly RowGroup[]>> = {
+  ops: OP_ROWS,
+  packed: PACKED_ROWS,
+  memory: MEMORY_ROWS,
+  layers: LAYER_ROWS,
+};
 
 try {
   await main();

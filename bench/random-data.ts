@@ -1,5 +1,6 @@
 /** Inputs of benchmarks: noise in −1 … 1. Large arrays repeat one block of it; no kernel's speed depends on that. */
 import type { HostArray } from "../src/core/dtype.ts";
+import type { QuantizedWeight } from "../src/core/quantized-weight.ts";
 import { f32ToBf16, f32ToF16 } from "../src/util/half.ts";
 
 export type WeightDType = "f32" | "bf16" | "f16";
@@ -25,4 +26,24 @@ export function randomWeights(dtype: WeightDType, length: number): HostArray {
 
 export function randomF32(length: number): Float32Array {
   return randomWeights("f32", length) as Float32Array;
+}
+
+/** Random codes: int8 per output, or int4 in groups of 128 with scales that are halves and no zero points, as `nvila quantize` writes. */
+export function randomQuantized(format: QuantizedWeight["format"], [M, C]: readonly [number, number]): QuantizedWeight {
+  const shape = [M, C] as const;
+  const bytes = new Uint8Array(randomF32(Math.ceil((M * C) / (format === "int8" ? 4 : 8))).buffer);
+  if (format === "int8") {
+    const codes = new Int8Array(bytes.buffer, 0, M * C).map((code) => (code === -128 ? 0 : code));
+    return { format, shape, codes, scales: new Float32Array(M).fill(2 ** -12) };
+  }
+  const groupSize = 128;
+  const scales = new Float32Array((M * C) / groupSize).fill(2 ** -8);
+  return {
+    format,
+    shape,
+    groupSize,
+    codes: bytes.subarray(0, (M * C) / 2),
+    scales,
+    zeros: new Uint8Array(scales.length).fill(8),
+  };
 }

@@ -3,6 +3,7 @@ import { LAYER_ROWS } from "../../bench/layer-rows.ts";
 import { busyness } from "../../bench/machine.ts";
 import { measureGroup } from "../../bench/measure.ts";
 import { OP_ROWS } from "../../bench/op-rows.ts";
+import { PACKED_ROWS } from "../../bench/packed-rows.ts";
 import type { BenchRow } from "../../bench/row.ts";
 import { lineOf } from "../../bench/table.ts";
 import type { Backend } from "../../src/backend/backend.ts";
@@ -50,7 +51,7 @@ describe("bench", () => {
   });
 
   it("gives every row its own name and some work", () => {
-    const rows = [...OP_ROWS, ...LAYER_ROWS].flat();
+    const rows = [...OP_ROWS, ...PACKED_ROWS, ...LAYER_ROWS].flat();
     expect(new Set(rows.map((row) => row.name)).size).toBe(rows.length);
     expect(rows.filter((row) => !(row.work > 0))).toEqual([]);
   });
