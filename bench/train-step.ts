@@ -77,7 +77,11 @@ if (values.profile) {
   count(backend.training);
 }
 
-const parts = { llm: llmTensors(PRESET.llm), vision_tower: visionTensors(PRESET.vision), mm_projector: projectorTensors(PRESET) };
+const parts = {
+  llm: llmTensors(PRESET.llm),
+  vision_tower: visionTensors(PRESET.vision),
+  mm_projector: projectorTensors(PRESET),
+};
 const recipe = { seed: 1, dtype: "f32" } as const;
 const sources = {
   llm: new RecipeTensors(parts.llm, recipe),
@@ -174,7 +178,8 @@ for (let round = 0; round <= Number(values.rounds); round++) {
     const [ms, seconds] = [performance.now() - start, processorSeconds() - startProcessor];
     if (round === 0) profile.clear();
     if (round === 0 && Number(values.rounds) > 0) continue; // warm-up
-    const result = (results[name] ??= { ms: [], fraction: [], processorFraction: [], savedMiB: 0, loss: 0 });
+    const result = results[name] ?? { ms: [], fraction: [], processorFraction: [], savedMiB: 0, loss: 0 };
+    results[name] = result;
     result.ms.push(ms);
     result.fraction.push(flops / ms / peak);
     result.processorFraction.push(flops / seconds / peakOfProcessor);
@@ -195,9 +200,25 @@ const rows = Object.entries(results).map(([name, { ms, fraction, processorFracti
 if (values.profile) {
   const all = [...profile.values()].reduce((sum, seconds) => sum + seconds, 0);
   const sorted = [...profile].sort(([, x], [, y]) => y - x).slice(0, 24);
-  console.table(sorted.map(([name, seconds]) => ({ name, seconds: Number(seconds.toFixed(2)), share: Number((seconds / all).toFixed(3)) })));
+  console.table(
+    sorted.map(([name, seconds]) => ({
+      name,
+      seconds: Number(seconds.toFixed(2)),
+      share: Number((seconds / all).toFixed(3)),
+    })),
+  );
 }
-console.log(`${(size / 1e6).toFixed(1)} M parameters, ${samples} samples of ${TILES} tiles, ${(flops / 1e9).toFixed(1)} GFLOP a step, ${backend.description}`);
+console.log(
+  `${(size / 1e6).toFixed(1)} M parameters, ${samples} samples of ${TILES} tiles, ${(flops / 1e9).toFixed(1)} GFLOP a step, ${backend.description}`,
+);
 console.table(rows);
 const machine = describeMachine();
-console.log(JSON.stringify({ bench: "train-step", machine, busy: busyness(machine), peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024), rows }));
+console.log(
+  JSON.stringify({
+    bench: "train-step",
+    machine,
+    busy: busyness(machine),
+    peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+    rows,
+  }),
+);

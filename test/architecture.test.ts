@@ -60,13 +60,54 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "core",
     "util",
   ],
+  trainer: [
+    "api",
+    "train",
+    "loader",
+    "data",
+    "io",
+    "models",
+    "preprocess",
+    "tokenizer",
+    "tensor",
+    "checkpoint",
+    "backend",
+    "core",
+    "util",
+  ],
   client: [],
   server: ["client", "api", "io", "util"],
-  cli: ["server", "world", "synth", "api", "hub", "io", "quant", "preprocess", "checkpoint", "core", "util"],
+  cli: [
+    "trainer",
+    "loader",
+    "server",
+    "world",
+    "synth",
+    "api",
+    "hub",
+    "io",
+    "quant",
+    "preprocess",
+    "checkpoint",
+    "core",
+    "util",
+  ],
 };
 
 /** Rooms and files that may use Node. Everything else must run in a browser. */
-const NODE_ONLY = ["backend/cpu", "io", "loader", "world", "hub", "worker", "api", "server", "cli", "node.ts"];
+const NODE_ONLY = [
+  "backend/cpu",
+  "io",
+  "loader",
+  "world",
+  "hub",
+  "worker",
+  "api",
+  "server",
+  "trainer",
+  "cli",
+  "node.ts",
+];
 /** Packages that exist in Node only. */
 const NODE_PACKAGES = /^(node:|sharp$|commander$|pino$|@hono\/node-server$|@napi-rs\/)/;
 /** What the page in web/ may import besides its own files. */

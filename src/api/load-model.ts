@@ -244,7 +244,7 @@ function nameOfFolder(folder: string): string {
   return name === "model" ? basename(resolve(folder, "..")) || name : name || folder;
 }
 
-function tokensOf(tokenizer: Tokenizer, { imageEncoder, videoEncoder }: NvilaConfig): NvilaTokens {
+export function tokensOf(tokenizer: Tokenizer, { imageEncoder, videoEncoder }: NvilaConfig): NvilaTokens {
   const ids = (text: string | null): Int32Array => Int32Array.from(text === null ? [] : tokenizer.encode(text));
   const around = (encoder: { startTokens: string | null; endTokens: string | null }) => ({
     start: ids(encoder.startTokens),

@@ -15,6 +15,7 @@ import { quantizeCommand } from "./commands/quantize.ts";
 import { randomCommand } from "./commands/random.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { synthCommand } from "./commands/synth.ts";
+import { trainCommand } from "./commands/train.ts";
 import { isInterrupt } from "./interrupt.ts";
 
 const EXIT_FAULT = 1;
@@ -40,6 +41,7 @@ function createProgram(): Command {
     packCommand(),
     serveCommand(),
     synthCommand(),
+    trainCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }

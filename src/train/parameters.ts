@@ -1,7 +1,6 @@
 /**
  * The parameters of a model that learns: every dense tensor that a layer asked for, under its full name, in three module groups. Values are
- * f32 memory of their own; gradients are added up in f32 beside them. Tensors of the checkpoint that no layer reads are kept as they are,
- * so that a saved checkpoint is complete. Knows no model: names begin with the component's folder.
+ * f32 memory of their own; gradients are added up in f32 beside them. Knows no model: names begin with the component's folder.
  */
 import type { Backend, Storage } from "../backend/backend.ts";
 import { type TensorInfo, type TensorSource, Weights } from "../checkpoint/weights.ts";
@@ -70,19 +69,6 @@ export class ParameterSet {
       const zeros = this.#backend.wrap("f32", new Float32Array(gradient.storage.length));
       this.#backend.copy(gradient.storage, 0, zeros);
     }
-  }
-
-  /** Names of all tensors of a component, those that no layer reads included. */
-  namesOf(component: Component): readonly string[] {
-    return this.#sources[component].names;
-  }
-
-  /** The stored tensor of a name that no layer reads. */
-  unread(component: Component, name: string): { info: TensorInfo; data: HostArray } {
-    const source = this.#sources[component];
-    const info = source.info(name);
-    if (!info) throw new WeightsError("train", `"${name}" is missing in ${source.label}`);
-    return { info, data: source.data(name) };
   }
 
   #ownValues(component: Component, name: string): HostArray {

@@ -1,0 +1,94 @@
+/**
+ * Recipes: what a training run does, as data. A recipe is a JSON file with stages that follow each other, each starting from the model that
+ * the one before left. The presets in recipes/ hold the numbers of the paper and of the original's scripts.
+ * Source: NVILA paper, tables 8 and A1; VILA scripts/NVILA/*.sh and scripts/NVILA-Lite/*.sh at b760c34.
+ */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { readJsonFile } from "../io/json-file.ts";
+import { RequestError } from "../util/errors.ts";
+
+const positive = z.int().min(1).max(1e9);
+const rate = z.number().min(0).max(10);
+
+const stageSchema = z.strictObject({
+  /** Folder of the stage in the run's folder. */
+  name: z.string().regex(/^[\w.-]+$/),
+  /** Which parts learn. */
+  tune: z.strictObject({ vision: z.boolean(), projector: z.boolean(), llm: z.boolean() }),
+  learningRate: rate,
+  /** Of the vision tower; default: learningRate. */
+  visionLearningRate: rate.optional(),
+  /** Of the projector; default: learningRate. */
+  projectorLearningRate: rate.optional(),
+  /** Samples of one step of the optimiser. */
+  globalBatch: positive,
+  /** Samples that are packed into one row; divides globalBatch. */
+  microBatch: positive,
+  /** Rows of one sample at most. */
+  maxLength: positive,
+  /** Data sets, as `a+b*2@subset`; null: named when the run is started. */
+  mixture: z.string().min(1).nullable(),
+  epochs: positive.default(1),
+  /** Ends the stage early. */
+  maxSteps: positive.optional(),
+  warmupRatio: z.number().min(0).max(1).default(0.03),
+  weightDecay: z.number().min(0).max(1).default(0),
+  /** Most that the norm of all gradients may be; null: no clipping. */
+  maxGradientNorm: z.number().positive().nullable().default(null),
+  /** "recompute": gradient checkpointing. */
+  activations: z.enum(["keep", "recompute"]).default("recompute"),
+  /** Steps between two saved states. */
+  saveSteps: positive.default(100),
+  /** Loss on answers by spans of the template or as the original counts them. */
+  labelMode: z.enum(["span", "template-diff"]).default("span"),
+  /** Deviation of the targets of time tokens, in tokens. */
+  softStd: z.number().positive().default(1),
+});
+
+const recipeSchema = z.strictObject({
+  name: z.string(),
+  /** Where the numbers come from. */
+  source: z.string(),
+  seed: z.int().min(0).default(42),
+  stages: z.array(stageSchema).min(1),
+});
+
+export type Stage = z.infer<typeof stageSchema>;
+export type Recipe = z.infer<typeof recipeSchema>;
+
+const PRESETS = fileURLToPath(new URL("../../recipes/", import.meta.url));
+
+/** Names of the recipes in the package. */
+export function recipeNames(): string[] {
+  if (!existsSync(PRESETS)) return [];
+  return readdirSync(PRESETS)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => file.slice(0, -".json".length))
+    .sort();
+}
+
+/**
+ * @param nameOrPath A preset, or a JSON file.
+ * @throws RequestError when there is no such recipe, or it holds an unknown key or a wrong value.
+ */
+export function readRecipe(nameOrPath: string): Recipe {
+  const isPreset = recipeNames().includes(nameOrPath);
+  const path = isPreset ? join(PRESETS, `${nameOrPath}.json`) : nameOrPath;
+  if (!existsSync(path)) {
+    throw new RequestError("recipe", `expected one of ${recipeNames().join(", ")} or a JSON file, got "${nameOrPath}"`);
+  }
+  const parsed = recipeSchema.safeParse(readJsonFile(path));
+  if (!parsed.success) throw new RequestError("recipe", `cannot use ${path}:\n${z.prettifyError(parsed.error)}`);
+  for (const { name, globalBatch, microBatch } of parsed.data.stages) {
+    if (globalBatch % microBatch !== 0) {
+      throw new RequestError(
+        "recipe",
+        `expected microBatch to divide globalBatch in stage "${name}" of ${path}, got ${microBatch} and ${globalBatch}`,
+      );
+    }
+  }
+  return parsed.data;
+}

@@ -1,0 +1,240 @@
+/**
+ * One stage of a recipe from a checkpoint to a checkpoint: samples in the sampler's order, a step of the optimiser per global batch, one line
+ * of log per step, a saved state every so many steps and when the user stops it. A stage that was killed goes on from its last state and
+ * gives the same losses: the order of samples depends on the seed alone, and the state holds weights and moments in f32.
+ */
+import { existsSync } from "node:fs";
+import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { tokensOf } from "../api/load-model.ts";
+import type { Backend } from "../backend/backend.ts";
+import { sampleOrder } from "../data/sampler.ts";
+import { openCheckpoint } from "../io/checkpoint-files.ts";
+import { BatchLoader, type TrainingBatch as LoadedBatch } from "../loader/batch-loader.ts";
+import { MediaPool } from "../loader/media-pool.ts";
+import { openMixture, type Registry } from "../loader/registry.ts";
+import { parseNvilaConfig } from "../models/nvila/config.ts";
+import { mediaRowCounts } from "../models/nvila/media-row-counts.ts";
+import { modelFacts } from "../models/nvila/model-facts.ts";
+import { NvilaModel } from "../models/nvila/nvila-model.ts";
+import { createTokenizer } from "../tokenizer/tokenizer.ts";
+import { Learner } from "../train/learner.ts";
+import { ParameterSet } from "../train/parameters.ts";
+import { cosineWithWarmup } from "../train/schedule.ts";
+import { rowsWithTarget, shiftedTargets } from "../train/targets.ts";
+import { RequestError } from "../util/errors.ts";
+import { modelBatch } from "./model-batch.ts";
+import type { Stage } from "./recipe.ts";
+import { finishedModel, newestState, restoreMoments, saveFinished, saveState } from "./saved-run.ts";
+
+const LOG = "log.jsonl";
+
+/** One line of the log. */
+export interface LoggedStep {
+  /** 1 for the first. */
+  readonly step: number;
+  readonly totalSteps: number;
+  /** Mean over the predicted tokens of the step. */
+  readonly loss: number;
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  /** Tokens that were predicted. */
+  readonly tokens: number;
+  /** Rows that went through the language model. */
+  readonly rows: number;
+  readonly samples: number;
+  /** Samples left out so far: media or conversations that cannot be used, and such without anything to learn. */
+  readonly skipped: { readonly broken: number; readonly empty: number };
+  readonly seconds: number;
+  readonly savedMiB: number;
+}
+
+export interface StageOptions {
+  readonly backend: Backend;
+  /** Checkpoint to start from. */
+  readonly from: string;
+  /** Folder of the stage; what is there is gone on with. */
+  readonly folder: string;
+  readonly registry: Registry;
+  /** For a stage that names none. */
+  readonly mixture: string | null;
+  readonly seed: number;
+  /** Threads that decode media. Default 1. */
+  readonly decodeThreads?: number;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (step: LoggedStep) => void;
+  readonly onWarning?: (message: string) => void;
+}
+
+/**
+ * @returns Folder of the finished model. A stage that is finished is not run again.
+ * @throws RequestError for a mixture that is missing or unknown, another run in the folder, a loss that is not finite (naming the
+ * samples), or a disk that is full; the signal's reason after saving when it is aborted.
+ */
+export async function trainStage(stage: Stage, options: StageOptions): Promise<string> {
+  const { backend, folder, registry, seed, signal, onStep, onWarning = () => {} } = options;
+  const finished = finishedModel(folder);
+  if (existsSync(join(finished, "config.json"))) return finished;
+  const mixtureName = stage.mixture ?? options.mixture;
+  if (mixtureName === null) {
+    throw new RequestError("train", `stage "${stage.name}" names no data. You can name some with --mixture`);
+  }
+  await mkdir(folder, { recursive: true });
+  const found = newestState(folder);
+  const files = await openCheckpoint(options.from, { onWarning });
+  const state = found ? await openCheckpoint(found.folder, { onWarning }) : files;
+  const config = parseNvilaConfig(files.configs, { label: files.label });
+  const tokenizer = createTokenizer(files.tokenizer);
+  const { llm, vision, projector } = state.weights;
+  const parameters = new ParameterSet(backend, { llm, vision_tower: vision, mm_projector: projector });
+  const weights = {
+    llm: parameters.weights("llm"),
+    vision: parameters.weights("vision_tower"),
+    projector: parameters.weights("mm_projector"),
+  };
+  const model = new NvilaModel(weights, config.model, tokensOf(tokenizer, config));
+  const timeIds = timeTokenIds(config.timeTokens, (text) => tokenizer.encode(text));
+  const learner = new Learner(model, parameters, {
+    trained: { vision_tower: stage.tune.vision, mm_projector: stage.tune.projector, llm: stage.tune.llm },
+    optimizer: { weightDecay: stage.weightDecay, maxGradientNorm: stage.maxGradientNorm },
+    activations: stage.activations,
+    soft: timeIds && { ids: timeIds, std: stage.softStd },
+  });
+
+  const mixture = await openMixture(registry, mixtureName, { globalBatch: stage.globalBatch, seed });
+  const pool = new MediaPool(
+    { image: config.image, numFrames: config.video.numFrames ?? 8 },
+    options.decodeThreads ?? 1,
+  );
+  try {
+    const accumulation = stage.globalBatch / stage.microBatch;
+    const order = Array.from({ length: stage.epochs }, (_, epoch) =>
+      sampleOrder({ lengths: mixture.lengths, perDeviceBatch: stage.microBatch, accumulation, seed, epoch }),
+    ).flat();
+    const totalSteps = Math.min(stage.maxSteps ?? Number.POSITIVE_INFINITY, order.length / stage.globalBatch);
+    if (totalSteps < 1) throw new RequestError("train", `"${mixtureName}" has no sample for stage "${stage.name}"`);
+    const fingerprint = JSON.stringify({ stage, mixtureName, seed, lengths: mixture.lengths, names: mixture.names });
+    let step = 0;
+    if (found) {
+      if (found.state.fingerprint !== fingerprint) {
+        throw new RequestError(
+          "train",
+          `${found.folder} was written by another recipe, seed or data. You can use another folder, or delete this one`,
+        );
+      }
+      await restoreMoments(found.folder, learner, found.state);
+      step = found.state.step;
+    }
+    await trimLog(join(folder, LOG), step);
+    const sizes = { ...modelFacts(model), s2: model.s2, tokens: model.tokens, videoEncoder: model.cfg.videoEncoder };
+    const loader = new BatchLoader({
+      mixture,
+      order: order.slice(0, totalSteps * stage.globalBatch),
+      batchSize: stage.microBatch,
+      maxLength: stage.maxLength,
+      tileSize: config.image.tileSize,
+      tokenizer,
+      pool,
+      labelMode: stage.labelMode,
+      numTimeTokens: config.timeTokens?.count ?? 0,
+      rowsOf: ({ kind, tileCount, blockSize }) => {
+        const tiles = { count: tileCount, pixels: () => new Float32Array(0) };
+        const call =
+          kind === "image"
+            ? ({ kind, tiles, blockSizes: [blockSize] } as const)
+            : ({ kind, tiles, framesPerVideo: [tileCount] } as const);
+        return mediaRowCounts(sizes, call)[0];
+      },
+      firstBatch: step * accumulation,
+      onSkip: (label, reason) => onWarning(`left out ${label}: ${reason}`),
+    });
+    const save = (): Promise<void> =>
+      saveState(folder, files, learner, { fingerprint, step, optimizerSteps: learner.optimizer.stepCount });
+
+    let parts: (LoadedBatch | null)[] = [];
+    let startMs = performance.now();
+    for await (const part of loader.batches()) {
+      parts.push(part);
+      if (parts.length < accumulation) continue;
+      const loaded = parts.filter((batch) => batch !== null);
+      parts = [];
+      const factor = cosineWithWarmup(step, totalSteps, stage.warmupRatio);
+      const result = await runStep(learner, stage, loaded, factor, (batch) => modelBatch(batch, config.pixels));
+      step++;
+      const line: LoggedStep = {
+        step,
+        totalSteps,
+        ...result,
+        learningRate: stage.learningRate * factor,
+        samples: loaded.reduce((sum, batch) => sum + batch.samples.length, 0),
+        skipped: loader.skipped,
+        seconds: (performance.now() - startMs) / 1000,
+      };
+      startMs = performance.now();
+      await appendFile(join(folder, LOG), `${JSON.stringify(line)}\n`);
+      onStep?.(line);
+      if (signal?.aborted || (step % stage.saveSteps === 0 && step < totalSteps)) await save();
+      signal?.throwIfAborted();
+      await new Promise(setImmediate);
+    }
+    await saveFinished(folder, files, learner);
+    return finished;
+  } finally {
+    await pool.close();
+    await mixture.close();
+  }
+}
+
+/** @throws RequestError when loss or gradients are not finite. */
+async function runStep(
+  learner: Learner,
+  stage: Stage,
+  loaded: readonly LoadedBatch[],
+  factor: number,
+  batchOf: (batch: LoadedBatch) => ReturnType<typeof modelBatch>,
+): Promise<Pick<LoggedStep, "loss" | "gradientNorm" | "tokens" | "rows" | "savedMiB">> {
+  const rows = loaded.reduce((sum, batch) => sum + batch.inputIds.length, 0);
+  const items = loaded.reduce(
+    (n, { labels, cuSeqlens }) => n + rowsWithTarget(shiftedTargets(labels, cuSeqlens)).length,
+    0,
+  );
+  if (items === 0) return { loss: 0, gradientNorm: 0, tokens: 0, rows, savedMiB: 0 };
+  const { learningRate: base, visionLearningRate = base, projectorLearningRate = base } = stage;
+  const rates = {
+    llm: base * factor,
+    vision_tower: visionLearningRate * factor,
+    mm_projector: projectorLearningRate * factor,
+  };
+  const { loss, gradientNorm, tokens, savedBytes } = await learner.step(
+    loaded.map(batchOf),
+    items,
+    rates,
+    () => new Promise(setImmediate),
+  );
+  if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) {
+    return { loss, gradientNorm, tokens, rows, savedMiB: Math.round(savedBytes / 2 ** 20) };
+  }
+  throw new RequestError(
+    "train",
+    `the loss is ${loss} and the norm of the gradients ${gradientNorm} on the samples ${loaded.flatMap((b) => b.samples).join(", ")}. ` +
+      "Nothing was changed by this step. You can leave these samples out, or lower the learning rate",
+  );
+}
+
+/** Drops what a killed run logged behind its last state. */
+async function trimLog(path: string, step: number): Promise<void> {
+  if (!existsSync(path)) return;
+  const kept = (await readFile(path, "utf8"))
+    .split("\n")
+    .filter((line) => line.endsWith("}") && (JSON.parse(line) as LoggedStep).step <= step);
+  await writeFile(path, kept.map((line) => `${line}\n`).join(""));
+}
+
+/** Ids of the time tokens, or null for a model without. */
+function timeTokenIds(
+  times: { readonly count: number; readonly format: string } | null,
+  encode: (text: string) => ArrayLike<number>,
+): Int32Array | null {
+  if (!times || times.count === 0) return null;
+  return Int32Array.from({ length: times.count }, (_, t) => encode(times.format.replace("{t}", String(t)))[0]);
+}

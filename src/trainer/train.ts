@@ -1,0 +1,47 @@
+/** A whole recipe: its stages in order, each in a folder of its own, finished ones skipped, an unfinished one gone on with. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { registerCpuBackend } from "../backend/cpu/register.ts";
+import { createBackend, type DeviceName } from "../backend/registry.ts";
+import type { Recipe } from "./recipe.ts";
+import { type LoggedStep, type StageOptions, trainStage } from "./train-stage.ts";
+
+export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | "seed" | "onStep"> {
+  /** Default "auto". */
+  readonly device?: DeviceName | "auto";
+  /** Threads that compute. Default: as many as the machine runs at once. */
+  readonly threads?: number;
+  /** Folder of the run. */
+  readonly out: string;
+  /** Names of the stages to run; default: all. */
+  readonly only?: readonly string[];
+  readonly onStep?: (stage: string, step: LoggedStep) => void;
+}
+
+/**
+ * @returns Folder of the last stage's model.
+ * @throws as `trainStage`.
+ */
+export async function train(recipe: Recipe, options: TrainOptions): Promise<string> {
+  const { out, only, onStep, device = "auto", threads, onWarning = () => {}, ...rest } = options;
+  registerCpuBackend();
+  const backend = createBackend(device, threads === undefined ? {} : { threads }, (reason) =>
+    onWarning(`computing without the native addon, which is very slow: ${reason}`),
+  );
+  await mkdir(out, { recursive: true });
+  await writeFile(join(out, "recipe.json"), `${JSON.stringify(recipe, null, 2)}\n`);
+  let from = options.from;
+  for (const stage of recipe.stages) {
+    if (only && !only.includes(stage.name)) continue;
+    from = await trainStage(stage, {
+      ...rest,
+      backend,
+      onWarning,
+      from,
+      folder: join(out, stage.name),
+      seed: recipe.seed,
+      onStep: (step) => onStep?.(stage.name, step),
+    });
+  }
+  return from;
+}
