@@ -67,6 +67,16 @@ describe("answers", () => {
     }
   });
 
+  it("look as they must: JSON, and a choice of a schema", async () => {
+    const schema = { type: "object", properties: { colour: { enum: ["red", "blue"] } }, required: ["colour"] };
+    for (const responseFormat of [{ type: "json_object" }, { type: "json_schema", schema }] as const) {
+      const options = { maxTokens: 40, temperature: 1.2, seed: 8, responseFormat };
+      const [here, there] = [await local.generate(QUESTION, options), await remote.generate(QUESTION, options)];
+      expect(there.tokenIds).toEqual(here.tokenIds);
+      expect(() => JSON.parse(there.text)).not.toThrow();
+    }
+  });
+
   it("plans and describes alike", async () => {
     expect(await remote.plan(QUESTION)).toEqual(await local.plan(QUESTION));
     expect({ ...remote.describe() }).toEqual({ ...local.describe() });
