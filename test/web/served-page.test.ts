@@ -2,11 +2,12 @@
  * The page as `nvila serve` serves it, with the engine behind it, in a real Chromium. The weights are random, so answers are noise; all
  * that is shown around them is real. NVILA_SCREENSHOTS=1 writes the pictures of the documentation from this run.
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { canMake, folder, make } from "../io/video-clips.ts";
 import { animatedGif } from "./animated-gif.ts";
 import { findChromium, openBrowser, openPage } from "./chromium.ts";
 import { dropFile } from "./drop-file.ts";
@@ -14,6 +15,7 @@ import { STREET } from "./page-under-test.ts";
 import { type ServedModel, serveModel } from "./serve-model.ts";
 
 const executable = findChromium();
+const WEBM = "-c:v libvpx -b:v 1M -g 5";
 const IMAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
 
 async function shoot(page: Page, name: string): Promise<void> {
@@ -38,6 +40,7 @@ describe.skipIf(executable === null)("the served page", () => {
   afterAll(async () => {
     await browser?.close();
     await served?.stop();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   it("answers about a dropped picture and a clip, shows what was seen, and finds it after a reload", async () => {
@@ -102,4 +105,55 @@ describe.skipIf(executable === null)("the served page", () => {
     expect(faults).toEqual({ foreignRequests: [], policyViolations: [], errors: [] });
     await context.close();
   }, 240_000);
+
+  it.skipIf(!canMake("WebM", WEBM))(
+    "shows the frames of a WebM clip at the seconds that the server took",
+    async () => {
+      const clip = readFileSync(make("bar.webm", WEBM));
+      const context = await browser.newContext({ viewport: { width: 1200, height: 740 } });
+      const { page, faults } = await openPage(context, served.url);
+      page.setDefaultTimeout(40_000);
+      await page.getByRole("button", { name: "Settings" }).click();
+      await page.getByLabel("Longest answer").fill("4");
+      await page.getByLabel("Frames per video").fill("6");
+      await page.getByRole("button", { name: "Done" }).click();
+      await dropFile(page, { name: "bar.webm", type: "video/webm", bytes: clip });
+      await page.getByRole("list", { name: "Attached" }).getByText("video").waitFor();
+      await page.locator("#composer").fill("Where is the bar?");
+      await page.keyboard.press("Enter");
+      await page.getByRole("button", { name: "Answer again" }).waitFor();
+      await page.getByRole("button", { name: "What the model saw" }).click();
+      const frames = page.locator(".frame");
+      await expect.poll(() => frames.locator("img").count()).toBe(6);
+      const shown = await frames.evaluateAll((all) =>
+        Promise.all(
+          all.map(async (frame) => {
+            const image = frame.querySelector("img") as HTMLImageElement;
+            await image.decode();
+            const canvas = new OffscreenCanvas(64, 48);
+            const drawing = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
+            drawing.drawImage(image, 0, 0, 64, 48);
+            const { data } = drawing.getImageData(0, 0, 64, 48);
+            const columns = Array.from({ length: 64 }, (_, x) => {
+              let sum = 0;
+              for (let y = 0; y < 48; y++) for (let c = 0; c < 3; c++) sum += data[(y * 64 + x) * 4 + c];
+              return sum;
+            });
+            return {
+              seconds: Number(frame.querySelector("figcaption")?.textContent?.split(":")[1]),
+              brightest: columns.indexOf(Math.max(...columns)),
+            };
+          }),
+        ),
+      );
+      // The clip's bar covers columns 2n to 2n + 4 of frame n, at 25 frames per second; seconds are shown to a tenth.
+      for (const { seconds, brightest } of shown) {
+        expect(Math.abs(brightest - (2 * 25 * seconds + 2)), `bar at ${seconds} s`).toBeLessThanOrEqual(5);
+      }
+      expect(new Set(shown.map(({ seconds }) => seconds)).size).toBe(6);
+      expect(faults).toEqual({ foreignRequests: [], policyViolations: [], errors: [] });
+      await context.close();
+    },
+    120_000,
+  );
 });
