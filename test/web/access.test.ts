@@ -127,4 +127,42 @@ describe.skipIf(executable === null)("the page: ways to use the page", () => {
     await ui.composer.waitFor();
     expect(await ground()).toBe(light);
   });
+
+  it("gives every control a role and a name, in every state", async () => {
+    const { page, server } = ui;
+    server.scripts = [
+      { steps: [{ text: "A [link](https://example.org), `code`\n\n```ts\n1\n```" }], report: PICTURE_REPORT },
+      { status: 429, error: "full" },
+    ];
+    const session = await page.context().newCDPSession(page);
+    const nameless = async (): Promise<string[]> => {
+      const { nodes } = await session.send("Accessibility.getFullAXTree");
+      const controls = nodes.filter(
+        ({ ignored, properties, role }) =>
+          !ignored &&
+          role?.value !== "RootWebArea" &&
+          properties?.some(({ name, value }) => name === "focusable" && value.value === true),
+      );
+      expect(controls.length).toBeGreaterThan(5);
+      const hasName = (text: unknown): boolean => typeof text === "string" && text.trim() !== "";
+      return controls
+        .filter(({ name, role }) => !hasName(name?.value) && role?.value !== "dialog")
+        .map(({ role, backendDOMNodeId }) => `${String(role?.value)} #${backendDOMNodeId}`);
+    };
+    expect(await nameless()).toEqual([]);
+    await dropFile(page, STREET);
+    await page.getByRole("list", { name: "Attached" }).waitFor();
+    expect(await nameless()).toEqual([]);
+    await ui.ask("What?");
+    await ui.finished();
+    await ui.openPanel();
+    expect(await nameless()).toEqual([]);
+    await ui.ask("And now?");
+    await page.getByRole("button", { name: /^Try again/ }).waitFor();
+    expect(await nameless()).toEqual([]);
+    await page.getByRole("button", { name: "Settings" }).click();
+    expect(await nameless()).toEqual([]);
+    const ids = await page.evaluate(() => [...document.querySelectorAll("[id]")].map(({ id }) => id));
+    expect(new Set(ids).size).toBe(ids.length);
+  });
 });

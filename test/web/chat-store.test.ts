@@ -15,6 +15,7 @@ class MemoryRecords implements ChatRecords {
   readonly lines = new Map<string, Message>();
   readonly blobs = new Map<string, { conversationId: string; blob: Blob }>();
 
+  onChange() {}
   async conversations() {
     return [...this.kept.values()].sort((a, b) => b.updatedAt - a.updatedAt);
   }

@@ -176,4 +176,26 @@ describe.skipIf(executable === null)("the page: conversations", () => {
     await list.getByRole("button", { name: "second talk", exact: true }).waitFor();
     expect(await list.getByRole("button", { name: "renamed talk", exact: true }).count()).toBe(0);
   });
+
+  it("shows in one tab what another one did, and deletes everything on request", async () => {
+    const { page, server } = ui;
+    server.scripts = [{ steps: [{ text: "From the other tab." }] }];
+    const other = await page.context().newPage();
+    await other.goto(server.url);
+    await other.locator("#composer").fill("Asked elsewhere");
+    await other.locator("#composer").press("Enter");
+    await other.getByRole("button", { name: "Answer again" }).waitFor();
+    const entry = page.getByRole("navigation").getByRole("button", { name: "Asked elsewhere", exact: true });
+    await entry.click();
+    await ui.lastAnswer.getByText("From the other tab.").waitFor();
+    await page.getByRole("button", { name: "Settings" }).click();
+    await page.getByText("1 conversation in this browser").waitFor();
+    await page.getByRole("button", { name: "Delete all" }).click();
+    await page.getByRole("button", { name: "Delete for good" }).click();
+    await page.getByRole("button", { name: "Done" }).click();
+    expect(await entry.count()).toBe(0);
+    await other.getByRole("heading", { name: "Ask about a picture" }).waitFor();
+    expect(await other.getByRole("article").count()).toBe(0);
+    await other.close();
+  });
 });

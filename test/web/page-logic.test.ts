@@ -112,7 +112,11 @@ describe("requests", () => {
       { id: "p", kind: "image", name: "p.png", type: "image/png", sizeBytes: 1 },
       { id: "v", kind: "video", name: "v.mp4", type: "video/mp4", sizeBytes: 1 },
     ] as const;
-    const body = buildRequest([question("what?", 0, media)], { ...DEFAULT_SETTINGS, frames: "8", topP: "0.9" }, url);
+    const body = buildRequest(
+      [question("what?", 0, media)],
+      { ...DEFAULT_SETTINGS, frames: "8", topP: "0.9", tiles: "4" },
+      url,
+    );
     expect(body).toEqual({
       messages: [
         {
@@ -126,7 +130,7 @@ describe("requests", () => {
       ],
       stream: true,
       stream_options: { include_usage: true },
-      nvila: { progress: true },
+      nvila: { progress: true, max_tiles: 4 },
       top_p: 0.9,
     });
   });

@@ -1,5 +1,5 @@
 /** What every test of the page starts with: the built page, the scripted server, and a browser that has never been there. */
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
@@ -24,17 +24,14 @@ export class PageUnderTest {
 
   /** Call inside `describe`. */
   constructor(executable: string | null) {
-    let folder = "";
     let browser: Browser | null = null;
     beforeAll(async () => {
-      folder = await buildPage();
-      this.server = await FakeServer.start(folder);
+      this.server = await FakeServer.start(await buildPage());
       browser = await openBrowser(executable ?? "");
     });
     afterAll(async () => {
       await browser?.close();
       await this.server?.stop();
-      rmSync(folder, { recursive: true, force: true });
     });
     beforeEach(async () => {
       this.server.reset();

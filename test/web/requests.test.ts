@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { findChromium } from "./chromium.ts";
 import { dropFile } from "./drop-file.ts";
-import { PageUnderTest } from "./page-under-test.ts";
+import { PageUnderTest, STREET } from "./page-under-test.ts";
 
 const executable = findChromium();
 
@@ -104,6 +104,30 @@ describe.skipIf(executable === null)("the page: requests and answers", () => {
     expect(await ui.lastAnswer.locator("pre").textContent()).toBe(
       '{\n  "objects": [\n    "car"\n  ],\n  "count": 1\n}',
     );
+  });
+
+  it("takes picked and pasted pictures as well, and gives them back", async () => {
+    const { page, server } = ui;
+    server.scripts = [{ steps: [{ text: "Two." }] }];
+    const drafts = page.getByRole("list", { name: "Attached" }).getByRole("listitem");
+    await page.locator("input[type=file]").setInputFiles([
+      { name: "one.png", mimeType: "image/png", buffer: STREET.bytes },
+      { name: "two.png", mimeType: "image/png", buffer: STREET.bytes },
+    ]);
+    await expect.poll(() => drafts.count()).toBe(2);
+    await page.getByRole("button", { name: "Remove one.png" }).click();
+    await ui.composer.evaluate((field, base64) => {
+      const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+      const clipboardData = new DataTransfer();
+      clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+      field.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+    }, STREET.bytes.toString("base64"));
+    await expect.poll(() => drafts.count()).toBe(2);
+    await ui.ask("How many?");
+    await ui.finished();
+    const [{ content }] = server.asked[0].body.messages;
+    expect(content).toMatchObject([{ type: "image_url" }, { type: "image_url" }, { type: "text" }]);
+    expect(await drafts.count()).toBe(2); // now of the question
   });
 
   it("refuses files that are no media or too large, by name", async () => {

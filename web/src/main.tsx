@@ -40,6 +40,7 @@ async function start(): Promise<void> {
       else requestAnimationFrame(paint);
     },
   });
+  database.onChange(() => void store.refresh());
   await store.start();
   render(<App store={store} preferences={preferences} database={database} />, root);
 }

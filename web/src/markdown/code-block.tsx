@@ -11,9 +11,11 @@ export function CodeBlock({ code, language }: { code: string; language: string }
         <CopyButton text={code} label="Copy code" />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines scroll, and keys must reach that. */}
-      <pre tabIndex={0}>
-        <code>{code}</code>
-      </pre>
+      <section class="code-scroll" tabIndex={0} aria-label="Code">
+        <pre>
+          <code>{code}</code>
+        </pre>
+      </section>
     </div>
   );
 }

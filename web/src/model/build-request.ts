@@ -25,11 +25,12 @@ export function buildRequest(
     else turns.push(turn);
   }
   const system = settings.system.trim();
+  const tiles = numberOf(settings, "tiles");
   return {
     messages: [...(system ? [{ role: "system" as const, content: system }] : []), ...turns.map(messageOf)],
     stream: true,
     stream_options: { include_usage: true },
-    nvila: { progress: true },
+    nvila: { progress: true, ...(tiles === null ? {} : { max_tiles: tiles }) },
     ...samplingOf(settings),
     ...(settings.isJsonSchemaOn
       ? {

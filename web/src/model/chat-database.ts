@@ -22,9 +22,17 @@ const VERSION = 1;
 /** The page's database, `name` for tests that want their own. */
 export class ChatDatabase {
   readonly #db: IDBPDatabase<Tables>;
+  /** Other tabs of the page hear what this one changed. */
+  readonly #tabs: BroadcastChannel;
 
-  private constructor(db: IDBPDatabase<Tables>) {
+  private constructor(db: IDBPDatabase<Tables>, name: string) {
     this.#db = db;
+    this.#tabs = new BroadcastChannel(name);
+  }
+
+  /** Calls `listener` after another tab has changed the list of conversations or finished an answer. */
+  onChange(listener: () => void): void {
+    this.#tabs.onmessage = listener;
   }
 
   static async open(name = "nvila-chats"): Promise<ChatDatabase> {
@@ -35,7 +43,7 @@ export class ChatDatabase {
         db.createObjectStore("media", { keyPath: "id" }).createIndex("conversationId", "conversationId");
       },
     });
-    return new ChatDatabase(db);
+    return new ChatDatabase(db, name);
   }
 
   /** Latest first. */
@@ -54,6 +62,7 @@ export class ChatDatabase {
 
   async putConversation(conversation: Conversation): Promise<void> {
     await this.#db.put("conversations", conversation);
+    this.#tabs.postMessage("changed");
   }
 
   async putMessage(message: Message): Promise<void> {
@@ -83,5 +92,6 @@ export class ChatDatabase {
       for (const key of await store.index("conversationId").getAllKeys(conversationId)) void store.delete(key);
     }
     await change.done;
+    this.#tabs.postMessage("changed");
   }
 }

@@ -111,6 +111,19 @@ export class ChatStore {
     await this.#options.database.deleteConversation(conversationId);
   }
 
+  async removeAll(): Promise<void> {
+    for (const { id } of this.conversations.value) await this.remove(id);
+  }
+
+  /** Another tab changed the database: shows what it holds now. Running answers of this tab stay as they are. */
+  async refresh(): Promise<void> {
+    const { database } = this.#options;
+    this.conversations.value = await database.conversations();
+    const id = this.currentId.value;
+    if (id === null || this.running.value) return;
+    await this.open(this.conversations.value.some((conversation) => conversation.id === id) ? id : null);
+  }
+
   /** Asks in the open conversation, or in a new one. Returns when the answer has ended; does nothing while another one runs. */
   async ask(text: string, drafts: readonly DraftAttachment[]): Promise<void> {
     if (this.running.value || this.#isStarting) return;

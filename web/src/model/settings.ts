@@ -6,6 +6,7 @@ export interface Settings {
   readonly maxTokens: string;
   readonly seed: string;
   readonly frames: string;
+  readonly tiles: string;
   readonly system: string;
   readonly isJsonSchemaOn: boolean;
   readonly jsonSchema: string;
@@ -26,6 +27,7 @@ export const DEFAULT_SETTINGS: Settings = {
   maxTokens: "",
   seed: "",
   frames: "",
+  tiles: "",
   system: "",
   isJsonSchemaOn: false,
   jsonSchema: EXAMPLE_SCHEMA,
@@ -43,6 +45,7 @@ export const NUMBER_RULES = {
   maxTokens: { minimum: 1, maximum: 32768, isInteger: true },
   seed: { minimum: 0, maximum: 2 ** 32 - 1, isInteger: true },
   frames: { minimum: 1, maximum: 256, isInteger: true },
+  tiles: { minimum: 1, maximum: 4096, isInteger: true },
 } as const satisfies Partial<Record<keyof Settings, NumberRule>>;
 
 export type NumberField = keyof typeof NUMBER_RULES;

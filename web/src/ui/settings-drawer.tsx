@@ -1,8 +1,10 @@
 /** Sampling, system message, JSON schema, key and colours. Changes count at once; fields that are not valid say so. */
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import type { ChatStore } from "../model/chat-store.ts";
 import type { Preferences, Theme } from "../model/preferences.ts";
 import { DEFAULT_SETTINGS, type NumberField, problemsOf, type Settings } from "../model/settings.ts";
+import { counted } from "../model/what-was-seen.ts";
 import { Modal } from "./modal.tsx";
 import type { PageState } from "./page-state.ts";
 
@@ -17,6 +19,7 @@ const NUMBERS: readonly { readonly field: NumberField; readonly label: string; r
   { field: "topP", label: "Top p", hint: "up to 1; words beyond this share are never taken" },
   { field: "maxTokens", label: "Longest answer", hint: "tokens" },
   { field: "seed", label: "Seed", hint: "the same seed gives the same answer" },
+  { field: "tiles", label: "Tiles per picture", hint: "at most; fewer are faster and see less" },
   { field: "frames", label: "Frames per video", hint: "how many are looked at" },
 ];
 
@@ -129,6 +132,7 @@ export function SettingsDrawer({ page, preferences, store }: SettingsDrawerProps
               </label>
             ))}
           </div>
+          <DeleteAll store={store} />
         </fieldset>
         <div class="form-end">
           <button
@@ -145,5 +149,31 @@ export function SettingsDrawer({ page, preferences, store }: SettingsDrawerProps
         </div>
       </form>
     </Modal>
+  );
+}
+
+/** Deletes every conversation, after a second click. */
+function DeleteAll({ store }: { store: ChatStore }): JSX.Element | null {
+  const [isSure, setIsSure] = useState(false);
+  const count = store.conversations.value.length;
+  if (count === 0) return null;
+  return (
+    <div class="delete-all">
+      <span class="muted">{counted(count, "conversation")} in this browser</span>
+      {isSure ? (
+        <>
+          <button type="button" class="danger" onClick={() => void store.removeAll()}>
+            Delete for good
+          </button>
+          <button type="button" onClick={() => setIsSure(false)}>
+            Keep
+          </button>
+        </>
+      ) : (
+        <button type="button" onClick={() => setIsSure(true)}>
+          Delete all
+        </button>
+      )}
+    </div>
   );
 }
