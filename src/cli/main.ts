@@ -8,6 +8,7 @@ import { Command, CommanderError } from "commander";
 import { NvilaError } from "../util/errors.ts";
 import { askCommand } from "./commands/ask.ts";
 import { chatCommand } from "./commands/chat.ts";
+import { evalCommand } from "./commands/eval.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { packCommand } from "./commands/pack.ts";
 import { pullCommand } from "./commands/pull.ts";
@@ -42,6 +43,7 @@ function createProgram(): Command {
     serveCommand(),
     synthCommand(),
     trainCommand(),
+    evalCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }

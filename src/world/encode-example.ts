@@ -10,7 +10,10 @@ export interface EncodedExample {
 }
 
 /** @throws UnsupportedError when sharp cannot be loaded. */
-export async function encodeExample({ frames, framesPerSecond }: SynthExample): Promise<EncodedExample> {
+export async function encodeExample({
+  frames,
+  framesPerSecond,
+}: Pick<SynthExample, "frames" | "framesPerSecond">): Promise<EncodedExample> {
   if (framesPerSecond === null) return { kind: "image", extension: "png", bytes: await encodePng(frames[0]) };
   const { width, height } = frames[0];
   const bytes = Buffer.concat(frames.map((frame) => frame.data));

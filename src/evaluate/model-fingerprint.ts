@@ -1,0 +1,21 @@
+/** What tells one checkpoint from another without reading its weights: names, sizes and times of its files. */
+import { createHash } from "node:crypto";
+import { readdirSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
+
+/** @param pathOrHubId A folder; anything else stands for itself. */
+export function modelFingerprint(pathOrHubId: string): string {
+  const hash = createHash("sha256");
+  try {
+    const files = readdirSync(pathOrHubId, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const lines = files.map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const { size, mtimeMs } = statSync(path);
+      return `${relative(pathOrHubId, path)} ${size} ${Math.round(mtimeMs)}`;
+    });
+    hash.update(lines.sort().join("\n"));
+  } catch {
+    hash.update(pathOrHubId); // a hub id: its commit is pinned by the download cache
+  }
+  return hash.digest("base64url").slice(0, 16);
+}
