@@ -3,8 +3,10 @@
  * In Node the package resolves to node.ts, which has all of this and `loadModel`.
  */
 
+/** Text, JSON or calls of tools. */
+export type { ResponseFormat, Tool, ToolChoice } from "./api/answer-form.ts";
 /** Length, sampling, form of the answer, tools, stop strings and so on. */
-export type { GenerateOptions, ResponseFormat, Tool, ToolChoice } from "./api/generate-options.ts";
+export type { GenerateOptions } from "./api/generate-options.ts";
 /** A running answer and its result. */
 export {
   type FinishReason,

@@ -8,8 +8,10 @@
  * model.close();
  */
 
+/** Text, JSON or calls of tools. */
+export type { ResponseFormat, Tool, ToolChoice } from "./api/answer-form.ts";
 /** Length, sampling, form of the answer, tools, stop strings and so on. */
-export type { GenerateOptions, ResponseFormat, Tool, ToolChoice } from "./api/generate-options.ts";
+export type { GenerateOptions } from "./api/generate-options.ts";
 /** A running answer and its result. */
 export {
   type FinishReason,

@@ -7,7 +7,9 @@ import type { TokenLogprobs } from "../engine/token-constraint.ts";
 import { AnswerText } from "../tokenizer/answer-text.ts";
 import { createUtf8Decoder } from "../tokenizer/decode-stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { FinishReason, GenerationChunk, LogprobOf, TokenLogprob } from "./generation.ts";
+import { ToolCallText } from "../tokenizer/tool-call-text.ts";
+import type { TemplateTool } from "../tokenizer/tool-prompt.ts";
+import type { FinishReason, GenerationChunk, LogprobOf, TokenLogprob, ToolCall } from "./generation.ts";
 
 /** What is known of an answer at its end. */
 export interface AnswerFacts {
@@ -16,25 +18,35 @@ export interface AnswerFacts {
   readonly finishReason: FinishReason;
   /** Null unless asked for. */
   readonly logprobs: readonly TokenLogprob[] | null;
+  /** In order; not part of `text`. */
+  readonly toolCalls: readonly ToolCall[];
 }
 
 export interface AnswerOutputOptions {
   readonly stop: readonly string[];
   readonly logprobs: number | null;
+  /** Calls of these are taken out of the text. */
+  readonly tools: readonly TemplateTool[];
 }
 
 export class AnswerOutput {
   readonly #tokenizer: Tokenizer;
   readonly #answer: AnswerText;
+  readonly #calls: ToolCallText | null;
   readonly #emit: (chunk: GenerationChunk) => void;
   readonly #tokenIds: number[] = [];
   readonly #logprobs: TokenLogprob[] | null;
   #finishReason: FinishReason = "stop";
 
   /** @throws RequestError when a stop string is empty or no string. */
-  constructor(tokenizer: Tokenizer, { stop, logprobs }: AnswerOutputOptions, emit: (chunk: GenerationChunk) => void) {
+  constructor(
+    tokenizer: Tokenizer,
+    { stop, logprobs, tools }: AnswerOutputOptions,
+    emit: (chunk: GenerationChunk) => void,
+  ) {
     this.#tokenizer = tokenizer;
-    this.#answer = new AnswerText(tokenizer.decodeStream({ skipSpecialTokens: true }), stop);
+    this.#calls = tools.length === 0 ? null : new ToolCallText(tools.map((tool) => tool.function.name));
+    this.#answer = new AnswerText(tokenizer.decodeStream({ skipSpecialTokens: true }), stop, this.#calls);
     this.#logprobs = logprobs === null ? null : [];
     this.#emit = emit;
   }
@@ -56,11 +68,14 @@ export class AnswerOutput {
   end(): AnswerFacts {
     const rest = this.#answer.end();
     if (rest !== "") this.#emit({ text: rest, tokenIds: [] });
+    const toolCalls = (this.#calls?.calls ?? []).map((call) => ({ id: callId(), ...call }));
+    const isCalling = toolCalls.length > 0 && this.#finishReason === "stop";
     return {
       text: this.#answer.text,
       tokenIds: this.#tokenIds,
-      finishReason: this.#finishReason,
+      finishReason: isCalling ? "tool_calls" : this.#finishReason,
       logprobs: this.#logprobs,
+      toolCalls,
     };
   }
 
@@ -72,4 +87,9 @@ export class AnswerOutput {
     const bytes = this.#tokenizer.bytesOf(id) ?? new Uint8Array(0);
     return { id, text: createUtf8Decoder().decode(bytes), bytes: [...bytes], logprob };
   }
+}
+
+/** Unique, in the form that OpenAI's clients know. */
+function callId(): string {
+  return `call_${globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`;
 }

@@ -20,16 +20,17 @@ export async function answerRequest(
   { emit, signal, askedMs }: Omit<RunOptions, "taps">,
 ): Promise<GenerationResult> {
   const { tokenizer, contextLength } = loaded;
-  const { maxTiles, maxTokens, sampling, constraint, logprobs, onProgress } = options;
+  const { maxTiles, maxTokens, sampling, form, logprobs, onProgress } = options;
+  const { constraint, tools } = form;
   const pace = createPace(signal);
   const startMs = performance.now();
-  const prepared = await prepareRequest(loaded, messages, { maxTiles, signal, pace, onProgress });
+  const prepared = await prepareRequest(loaded, messages, { maxTiles, tools, signal, pace, onProgress });
   expectRoom(prepared, contextLength);
   const prompt = await promptItems(loaded, prepared, pace);
   const request = withoutPixels(prepared);
   const preparedMs = performance.now();
 
-  const output = new AnswerOutput(tokenizer, options, emit);
+  const output = new AnswerOutput(tokenizer, { ...options, tools }, emit);
   const engineRequest = {
     prompt,
     sampling,

@@ -1,10 +1,9 @@
 /** Options of `model.generate`, and their check. */
 import { checkLogprobs } from "../engine/logprobs.ts";
 import { checkSamplingOptions, type SamplingOptions } from "../engine/sampling-options.ts";
-import type { ConstraintSpec } from "../engine/token-constraint.ts";
-import { checkConstraint } from "../grammar/answer-constraint.ts";
 import { createStopText } from "../tokenizer/stop-text.ts";
-import { RequestError, UnsupportedError } from "../util/errors.ts";
+import { RequestError } from "../util/errors.ts";
+import { type AnswerForm, checkAnswerForm, type ResponseFormat, type Tool, type ToolChoice } from "./answer-form.ts";
 import type { Progress } from "./progress.ts";
 
 /** How an answer is made. Without sampling options decoding is greedy, as the original's default. */
@@ -49,30 +48,13 @@ export interface GenerateOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
-/** Any text, any JSON object, or JSON that validates. */
-export type ResponseFormat =
-  | { readonly type: "text" }
-  | { readonly type: "json_object" }
-  | { readonly type: "json_schema"; readonly schema: object | boolean };
-
-/** A function that the model may call. */
-export interface Tool {
-  readonly name: string;
-  readonly description?: string;
-  /** JSON schema of the arguments, an object. Default: no arguments. */
-  readonly parameters?: object;
-}
-
-/** Whether the model calls tools: as it likes, never, at least once, or this one. */
-export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
-
 export interface CheckedGenerateOptions {
   readonly maxTokens: number | null;
   readonly maxTiles: number | null;
   readonly stop: readonly string[];
   readonly sampling: SamplingOptions;
   readonly logprobs: number | null;
-  readonly constraint: ConstraintSpec | null;
+  readonly form: AnswerForm;
   readonly onProgress: (progress: Progress) => void;
 }
 
@@ -84,8 +66,6 @@ export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateO
   const sampling = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   checkSamplingOptions(sampling);
   checkLogprobs(logprobs);
-  const constraint = constraintOf(options);
-  if (constraint) checkConstraint(constraint);
   const stops = typeof stop === "string" ? [stop] : stop;
   createStopText(stops);
   if (system !== undefined && typeof system !== "string")
@@ -96,28 +76,9 @@ export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateO
     stop: stops,
     sampling,
     logprobs,
-    constraint,
+    form: checkAnswerForm(options),
     onProgress: options.onProgress ?? (() => {}),
   };
-}
-
-function constraintOf({ responseFormat = { type: "text" }, tools = [] }: GenerateOptions): ConstraintSpec | null {
-  if (tools.length > 0) throw new UnsupportedError("generate", "tools are not there yet");
-  switch (responseFormat.type) {
-    case "text":
-      return null;
-    case "json_object":
-      return { kind: "json_object" };
-    case "json_schema":
-      return { kind: "json_schema", schema: responseFormat.schema };
-    default: {
-      responseFormat satisfies never;
-      throw new RequestError(
-        "generate",
-        `expected a responseFormat of type text, json_object or json_schema, got ${JSON.stringify(responseFormat)}`,
-      );
-    }
-  }
 }
 
 function positiveOrNull(name: string, value: number | undefined): number | null {

@@ -106,14 +106,14 @@ export class Nvila {
    */
   async plan(
     input: PromptInput,
-    options: Pick<GenerateOptions, "maxTiles" | "system" | "signal" | "onProgress"> = {},
+    options: Pick<GenerateOptions, "maxTiles" | "system" | "tools" | "toolChoice" | "signal" | "onProgress"> = {},
   ): Promise<PromptPlan> {
     const loaded = this.#expectOpen();
-    const { maxTiles, onProgress } = checkGenerateOptions(options);
+    const { maxTiles, form, onProgress } = checkGenerateOptions(options);
     const messages = checkMessages(input, options.system);
     const stops = [this.#closing.signal, ...(options.signal ? [options.signal] : [])];
     const request = await withEitherSignal(stops, (signal) =>
-      prepareRequest(loaded, messages, { maxTiles, signal, pace: createPace(signal), onProgress }),
+      prepareRequest(loaded, messages, { maxTiles, tools: form.tools, signal, pace: createPace(signal), onProgress }),
     );
     return {
       media: request.media,

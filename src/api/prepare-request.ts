@@ -5,6 +5,7 @@
 import { mediaRowCounts } from "../models/nvila/media-row-counts.ts";
 import { type ImageOptions, scaleGrids } from "../preprocess/image-plan.ts";
 import { buildPrompt, type MediaRowSpan, mediaSpans, type Prompt } from "../preprocess/prompt.ts";
+import type { TemplateTool } from "../tokenizer/tool-prompt.ts";
 import type { CutMedia } from "./cut-media.ts";
 import { cutMedia } from "./cut-prompt-media.ts";
 import type { MediaReport } from "./generation.ts";
@@ -24,6 +25,8 @@ export interface PreparedRequest {
 
 export interface PrepareOptions {
   readonly maxTiles: number | null;
+  /** Functions that the model may call. Default: none. */
+  readonly tools?: readonly TemplateTool[];
   readonly signal: AbortSignal;
   readonly pace: () => Promise<void> | void;
   readonly onProgress: (progress: Progress) => void;
@@ -45,6 +48,7 @@ export async function prepareRequest(
   const prompt = buildPrompt(tokenizer, messages, {
     imageTiles: plan.imageTiles,
     videoFrames: plan.videoFrames,
+    tools: options.tools ?? [],
     onWarning: loaded.onWarning,
   });
   const queues = { image: [] as number[], video: [] as number[] };

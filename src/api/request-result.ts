@@ -31,7 +31,6 @@ export function resultOf(loaded: LoadedModel, answered: Answered): GenerationRes
   const decodeMs = times.endMs - times.firstMs;
   return {
     ...answer,
-    toolCalls: [],
     timedText: timedText(text, loaded, request.videoSeconds),
     promptTokenIds: request.prompt.ids,
     promptText: request.prompt.text,

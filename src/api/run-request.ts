@@ -50,7 +50,8 @@ export async function runRequest(
 ): Promise<GenerationResult> {
   const { model, tokenizer, contextLength } = loaded;
   const { emit, taps = {} } = run;
-  const { maxTokens, sampling, constraint, logprobs, onProgress } = options;
+  const { maxTokens, sampling, form, logprobs, onProgress } = options;
+  const { constraint, tools } = form;
   if (constraint && !run.constraintFor)
     throw new UnsupportedError("generate", "expected constraintFor with a constraint");
   const pace = createPace(run.signal);
@@ -58,7 +59,7 @@ export async function runRequest(
   const { embeds, preparedMs, request } = await encodePrompt(loaded, messages, options, run, pace);
   const encodedMs = performance.now();
 
-  const output = new AnswerOutput(tokenizer, options, emit);
+  const output = new AnswerOutput(tokenizer, { ...options, tools }, emit);
   let firstMs = 0;
   using cache = model.llm.createCache(Math.min(contextLength, request.length + (maxTokens ?? contextLength)));
   try {
@@ -104,11 +105,11 @@ interface EncodedPrompt {
 async function encodePrompt(
   loaded: LocalModel,
   messages: readonly CheckedMessage[],
-  { maxTiles, onProgress }: CheckedGenerateOptions,
+  { maxTiles, form: { tools }, onProgress }: CheckedGenerateOptions,
   { signal, taps = {} }: RunOptions,
   pace: () => Promise<void> | void,
 ): Promise<EncodedPrompt> {
-  const request = await prepareRequest(loaded, messages, { maxTiles, signal, pace, onProgress });
+  const request = await prepareRequest(loaded, messages, { maxTiles, tools, signal, pace, onProgress });
   taps.request?.(request);
   expectRoom(request, loaded.contextLength);
   const preparedMs = performance.now();

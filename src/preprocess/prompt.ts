@@ -5,6 +5,7 @@
  */
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { IMAGE_TOKEN, VIDEO_TOKEN } from "../tokenizer/tokenizer-files.ts";
+import type { TemplateTool } from "../tokenizer/tool-prompt.ts";
 import { assert } from "../util/assert.ts";
 import { RequestError } from "../util/errors.ts";
 import { pythonStrip } from "../util/python-strip.ts";
@@ -16,8 +17,10 @@ export type PromptPart =
 
 /** One message of a conversation. */
 export interface PromptTurn {
-  readonly role: "system" | "user" | "assistant";
+  readonly role: "system" | "user" | "assistant" | "tool";
   readonly parts: readonly PromptPart[];
+  /** Calls that an assistant's message makes after its text. */
+  readonly toolCalls?: readonly { readonly name: string; readonly arguments: unknown }[];
 }
 
 /** Counts from the picture side that the text depends on. */
@@ -31,6 +34,8 @@ export interface PromptOptions {
    * Null (default): one placeholder per video. DIFFERS: b760c34 writes `num_video_frames` placeholders even when fewer frames decode.
    */
   readonly videoFrames?: readonly number[] | null;
+  /** Functions that the model may call. Default: none. */
+  readonly tools?: readonly TemplateTool[];
   /** Told when text was changed or will be read in a special way. */
   readonly onWarning?: (message: string) => void;
 }
@@ -86,7 +91,7 @@ export function buildPrompt(tokenizer: Tokenizer, turns: readonly PromptTurn[], 
     return (options.imageTiles ? `${IMAGE_TOKEN}\n` : IMAGE_TOKEN).repeat(slices);
   };
 
-  const messages = turns.map(({ role, parts }) => {
+  const messages = turns.map(({ role, parts, toolCalls = [] }) => {
     let content = "";
     let run = "";
     const closeRun = (): void => {
@@ -103,11 +108,16 @@ export function buildPrompt(tokenizer: Tokenizer, turns: readonly PromptTurn[], 
     }
     closeRun();
     warnOfSpecialTokens(tokenizer, content, onWarning);
-    return { role, content: pythonStrip(content) };
+    const calls = toolCalls.map((call) => ({ type: "function", function: call }));
+    return { role, content: pythonStrip(content), ...(calls.length > 0 ? { tool_calls: calls } : {}) };
   });
   expectOneImage(media, options);
 
-  const text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true });
+  const { tools = [] } = options;
+  const text = tokenizer.applyChatTemplate(messages, {
+    addGenerationPrompt: true,
+    ...(tools.length > 0 ? { tools } : {}),
+  });
   const ids = tokenizer.encode(text);
   expectMedia(tokenizer, ids, media);
   return { text, ids, media };

@@ -1,5 +1,6 @@
 /** From the checked body of a question to what `model.generate` takes. Opens nothing: media are still addresses. */
-import type { GenerateOptions, ResponseFormat } from "../api/generate-options.ts";
+import type { ResponseFormat } from "../api/answer-form.ts";
+import type { GenerateOptions } from "../api/generate-options.ts";
 import type { Message } from "../api/messages.ts";
 import { image, type Part, video } from "../api/parts.ts";
 import { type ChatBody, type ChatBodyMessage, type ChatBodyPart, wrong } from "./chat-schema.ts";
@@ -98,8 +99,14 @@ function toMessage(message: ChatBodyMessage, path: string, budget: Budget): Mess
   const content = message.content ?? "";
   const parts = typeof content === "string" ? [{ type: "text" as const, text: content }] : content;
   const role = message.role === "developer" ? "system" : message.role;
-  if (role === "tool") throw wrong(`${path}.role`, "tools are not supported yet", role);
-  return { role, content: parts.map((part, i) => toPart(part, `${path}.content[${i}]`, budget)) };
+  const calls = message.role === "assistant" ? (message.tool_calls ?? []) : [];
+  const toolCalls = calls.map(({ id, function: { name, arguments: args } }) => ({ id, name, arguments: args }));
+  return {
+    role,
+    content: parts.map((part, i) => toPart(part, `${path}.content[${i}]`, budget)),
+    ...(toolCalls.length > 0 ? { toolCalls } : {}),
+    ...(message.role === "tool" ? { toolCallId: message.tool_call_id } : {}),
+  };
 }
 
 function toPart(part: ChatBodyPart, path: string, budget: Budget): Part {

@@ -4,18 +4,15 @@
  */
 import { Template } from "@huggingface/jinja";
 import { ConfigError, messageOf, RequestError } from "../util/errors.ts";
-
-export interface ChatMessage {
-  readonly role: string;
-  readonly content: string | null;
-  /** Whatever else the template reads, such as tool_calls. */
-  readonly [field: string]: unknown;
-}
+import type { ChatMessage } from "./chat-message.ts";
+import { knowsTools, type TemplateTool, withToolsAsText } from "./tool-prompt.ts";
 
 export interface ChatTemplateOptions {
   /** Ends the prompt with the start of the assistant's turn. */
   readonly addGenerationPrompt: boolean;
-  /** Further variables of the template, such as `tools`. */
+  /** Functions that the model may call. A template that knows none gets them, calls and responses as text. */
+  readonly tools?: readonly TemplateTool[];
+  /** Further variables of the template. */
   readonly [variable: string]: unknown;
 }
 
@@ -35,15 +32,25 @@ export class ChatTemplate {
    * @throws RequestError when the template refuses these messages.
    */
   render(messages: readonly ChatMessage[], options: ChatTemplateOptions): string {
-    const { addGenerationPrompt, ...extra } = options;
+    const { addGenerationPrompt, tools = [], ...extra } = options;
     const template = this.#template();
+    const hasTools = tools.length > 0 || messages.some(({ role, tool_calls: calls }) => role === "tool" || calls);
+    const isNative = !hasTools || knowsTools(this.#source ?? "");
+    const given = isNative ? messages : withToolsAsText(messages, tools, () => this.#defaultSystem());
+    const variables = { ...this.#variables, ...extra, ...(isNative && tools.length > 0 ? { tools } : {}) };
     try {
-      return template.render({ ...this.#variables, ...extra, messages, add_generation_prompt: addGenerationPrompt });
+      return template.render({ ...variables, messages: given, add_generation_prompt: addGenerationPrompt });
     } catch (error) {
       throw new RequestError("chat_template", `the template refused the messages: ${messageOf(error)}`, {
         cause: error,
       });
     }
+  }
+
+  /** What the template puts in front of a conversation without a system message, where it does so in Qwen2's form. */
+  #defaultSystem(): string {
+    const prompt = this.render([{ role: "user", content: "question" }], { addGenerationPrompt: false });
+    return /^<\|im_start\|>system\n([\s\S]*?)<\|im_end\|>/.exec(prompt)?.[1] ?? "";
   }
 
   #template(): Template {

@@ -2,7 +2,8 @@
  * Which tokens end an answer: eos, and whatever the chat template puts behind an assistant's message.
  * Source: VILA llava/utils/tokenizer.py `infer_stop_tokens`.
  */
-import type { ChatMessage, ChatTemplateOptions } from "./chat-template.ts";
+import type { ChatMessage } from "./chat-message.ts";
+import type { ChatTemplateOptions } from "./chat-template.ts";
 import { SENTINEL_TOKEN } from "./tokenizer-files.ts";
 
 /** What of a tokenizer is needed here. */

@@ -3,7 +3,8 @@
  * a caller reads the JSON. `encode` adds no BOS and parses added tokens inside the text, as the original does.
  */
 import { ConfigError } from "../util/errors.ts";
-import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from "./chat-template.ts";
+import type { ChatMessage } from "./chat-message.ts";
+import { ChatTemplate, type ChatTemplateOptions } from "./chat-template.ts";
 import type { DecodeStream } from "./decode-stream.ts";
 import { inferStopIds } from "./stop-ids.ts";
 import { TextCodec, type Vocabulary } from "./text-codec.ts";
@@ -15,7 +16,8 @@ import {
   VIDEO_TOKEN,
 } from "./tokenizer-files.ts";
 
-export type { ChatMessage, ChatTemplateOptions } from "./chat-template.ts";
+export type { ChatMessage } from "./chat-message.ts";
+export type { ChatTemplateOptions } from "./chat-template.ts";
 export type { DecodeStream } from "./decode-stream.ts";
 export type { TokenizerFiles } from "./tokenizer-files.ts";
 

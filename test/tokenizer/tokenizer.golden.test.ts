@@ -5,6 +5,7 @@ import { normalizeNfc, PreTokenizer } from "../../src/tokenizer/pre-tokenizer.ts
 import { TextCodec } from "../../src/tokenizer/text-codec.ts";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { readTokenizerFiles } from "../../src/tokenizer/tokenizer-files.ts";
+import type { TemplateTool } from "../../src/tokenizer/tool-prompt.ts";
 import { describeGolden } from "../golden/golden-dir.ts";
 import { qwen25Files, qwen25Tokenizer, readJson } from "./golden-tokenizers.ts";
 
@@ -25,7 +26,12 @@ interface Templates {
     text: string;
     ids?: number[];
   }[];
-  readonly tool_rows: { messages: { role: string; content: string }[]; tools: unknown; text: string; ids: number[] }[];
+  readonly tool_rows: {
+    messages: { role: string; content: string }[];
+    tools: TemplateTool[] | null;
+    text: string;
+    ids: number[];
+  }[];
 }
 
 describeGolden("Qwen2.5 tokenizer", (golden) => {
@@ -82,9 +88,21 @@ describeGolden("Qwen2.5 tokenizer", (golden) => {
       if (row.ids) expect(tokenizer.encode(text)).toEqual(row.ids);
     }
     for (const row of tool_rows) {
-      const text = byName.qwen2_5.applyChatTemplate(row.messages, { addGenerationPrompt: true, tools: row.tools });
+      const text = byName.qwen2_5.applyChatTemplate(row.messages, {
+        addGenerationPrompt: true,
+        ...(row.tools ? { tools: row.tools } : {}),
+      });
       expect(text).toBe(row.text);
       expect(tokenizer.encode(text)).toEqual(row.ids);
+      // A template without tools gets the same text, but for its own system message.
+      const tools = row.tools ?? [];
+      const plain = byName.vila_qwen2.applyChatTemplate(row.messages, { addGenerationPrompt: true, tools });
+      expect(plain).toBe(
+        row.text.replace(
+          "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
+          "You are a helpful assistant",
+        ),
+      );
     }
   });
 
