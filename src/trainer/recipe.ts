@@ -42,6 +42,10 @@ const stageSchema = z.strictObject({
   activations: z.enum(["keep", "recompute"]).default("recompute"),
   /** Steps between two saved states. */
   saveSteps: positive.default(100),
+  /**
+   * What is learnt of a sample: its answers, or all of its text, questions and template too (pre-training a language model on plain text).
+   */
+  learns: z.enum(["answers", "text"]).default("answers"),
   /** Loss on answers by spans of the template or as the original counts them. */
   labelMode: z.enum(["span", "template-diff"]).default("span"),
   /** Deviation of the targets of time tokens, in tokens. */

@@ -23,7 +23,7 @@ import { ParameterSet } from "../train/parameters.ts";
 import { cosineWithWarmup } from "../train/schedule.ts";
 import { rowsWithTarget, shiftedTargets } from "../train/targets.ts";
 import { RequestError } from "../util/errors.ts";
-import { modelBatch } from "./model-batch.ts";
+import { modelBatch, withAllText } from "./model-batch.ts";
 import type { Stage } from "./recipe.ts";
 import { finishedModel, newestState, restoreMoments, saveFinished, saveState } from "./saved-run.ts";
 
@@ -156,7 +156,8 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
     for await (const part of loader.batches()) {
       parts.push(part);
       if (parts.length < accumulation) continue;
-      const loaded = parts.filter((batch) => batch !== null);
+      const usable = parts.filter((batch) => batch !== null);
+      const loaded = stage.learns === "text" ? usable.map(withAllText) : usable;
       parts = [];
       const factor = cosineWithWarmup(step, totalSteps, stage.warmupRatio);
       const result = await runStep(learner, stage, loaded, factor, (batch) => modelBatch(batch, config.pixels));

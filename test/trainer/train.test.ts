@@ -35,6 +35,7 @@ const STAGE: Stage = {
   maxGradientNorm: 1,
   activations: "keep",
   saveSteps: 3,
+  learns: "answers",
   labelMode: "span",
   softStd: 1,
 };
@@ -155,6 +156,16 @@ describe("nvila train", () => {
       }
     }
     expect(changed[2]).toBe(true);
+  });
+
+  it("learns all text where a stage says so", async () => {
+    await run("text", recipe({ learns: "text", maxSteps: 2 }));
+    const tokens = (out: string): number[] =>
+      readFileSync(join(folder, out, "all/log.jsonl"), "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as LoggedStep).tokens);
+    expect(tokens("text")[1]).toBeGreaterThan(3 * tokens("whole")[1]);
   });
 
   it("leaves samples without their media out, and says which", async () => {

@@ -95,6 +95,14 @@ export function cpuTraining(native: TrainingBinding & Rotation, context: NativeC
     swigluBackward: (dGate, dUp, dy, gate, up) =>
       native.swigluBackward(context, f32(dGate), f32(dUp), f32(dy), f32(gate), f32(up)),
 
+    takeColumns: (out, x, column) => {
+      const [rows, width, target] = [f32(x), widthOf(x), f32(out)];
+      const C = widthOf(out);
+      for (let t = 0; t * C < target.length; t++) {
+        target.set(rows.subarray(t * width + column, t * width + column + C), t * C);
+      }
+    },
+
     embeddingBackward: (dTable, ids, dy) => {
       const [V, C] = dTable.shape;
       native.embeddingBackward(context, f32(dTable), i32(ids), f32(dy), ids.storage.length, V, C);
