@@ -51,8 +51,9 @@ export function gradientCanvas(width: number, height: number, top: Colour, botto
   const canvas = new Canvas(width, height, top);
   for (let y = 0; y < height; y++) {
     const share = height === 1 ? 0 : y / (height - 1);
-    const line = top.map((value, c) => Math.round(value + (bottom[c] - value) * share));
-    for (let x = 0; x < width; x++) canvas.data.set(line, (y * width + x) * 3);
+    const line = canvas.data.subarray(y * width * 3, (y + 1) * width * 3);
+    line.set(top.map((value, c) => Math.round(value + (bottom[c] - value) * share)));
+    for (let done = 3; done < line.length; done *= 2) line.copyWithin(done, 0, done);
   }
   return canvas;
 }

@@ -128,6 +128,9 @@ export function strokeArrow(canvas: Canvas, from: Point, to: Point, thickness: n
   fillPolygon(canvas, [to, wings[0], wings[1]], colour);
 }
 
+/** Zeroed coverage of a canvas between two strokes: a picture has hundreds of them. */
+const covers = new WeakMap<Canvas, Float32Array>();
+
 /** Coverage of many strokes that are painted at once: a pixel takes the largest. */
 export class StrokeMask {
   readonly #canvas: Canvas;
@@ -138,7 +141,8 @@ export class StrokeMask {
 
   constructor(canvas: Canvas) {
     this.#canvas = canvas;
-    this.#cover = new Float32Array(canvas.width * canvas.height);
+    this.#cover = covers.get(canvas) ?? new Float32Array(canvas.width * canvas.height);
+    covers.delete(canvas); // whoever paints gives it back
   }
 
   /** @param radiusOf Half the thickness of the segment with this direction. */
@@ -158,6 +162,9 @@ export class StrokeMask {
         if (cover > 0) this.#canvas.blend(x, y, colour, cover);
       }
     }
+    this.#cover.fill(0, this.#top * width, (this.#bottom + 1) * width);
+    [this.#top, this.#bottom] = [Number.POSITIVE_INFINITY, -1];
+    covers.set(this.#canvas, this.#cover);
   }
 
   #addSegment(a: Point, b: Point, radius: number): void {

@@ -179,7 +179,7 @@ function drawWhen(scene: Scene): Film {
     answers: [span],
     metric: "iou",
     kind: "when",
-    chance: 0.35,
+    chance: (to - from) / FRAMES,
   });
   const inHalf = (half: string): Exchange =>
     ask(`Is the ${nameOf(thing)} in the first or the second half of the video?`, half, "half", 1 / 2);
