@@ -1,4 +1,5 @@
 /** A loaded model: asks, plans, describes itself. The work is done elsewhere (run-request.ts, prepare-request.ts). */
+import { setMaxListeners } from "node:events";
 import type { EngineHandle, EngineStats } from "../engine/engine.ts";
 import { RequestError } from "../util/errors.ts";
 import { createPace } from "../worker/pace.ts";
@@ -50,6 +51,7 @@ export class Nvila {
     this.#loaded = loaded;
     this.#engine = loaded.openEngine();
     this.#turns = new Turns(loaded.limits.maxConcurrent, loaded.limits.maxQueue);
+    setMaxListeners(0, this.#closing.signal); // one for each answer, and they leave
   }
 
   /** What computes: "cpu" or "reference". */

@@ -1,4 +1,5 @@
 /** The answers that are being made: how many, how long one takes, and how they all end when the server stops. */
+import { setMaxListeners } from "node:events";
 import { withEitherSignal } from "../api/either-signal.ts";
 import { RefusedError } from "./server-error.ts";
 
@@ -13,6 +14,10 @@ export class RunningAnswers {
   #waiting = 0;
   #meanSeconds = 1;
   #onIdle: (() => void) | null = null;
+
+  constructor() {
+    setMaxListeners(0, this.#stop.signal); // one for each answer, and they leave
+  }
 
   /** Answers that are being worked on. */
   get running(): number {

@@ -1,18 +1,22 @@
 /** Media that a question names by address: fetched from the public internet, and from nowhere else by any way round. */
 import { readdirSync } from "node:fs";
-import { tmpdir } from "node:os";
 import sharp from "sharp";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Nvila } from "../../src/api/nvila.ts";
 import { image } from "../../src/api/parts.ts";
 import { requestMedia } from "../../src/io/media-download.ts";
 import type { ServerMediaOptions } from "../../src/server/server-options.ts";
+import { temporaryFolder } from "../api/tiny-models.ts";
 import { type Answer, type MediaServer, redirect, send, startMediaServer } from "../io/media-server.ts";
 import { ask, type JsonAnswer, openServedModel, startServer, until } from "./start-server.ts";
+
+/** Of this file alone: nothing may be left in it. */
+const temporaries = temporaryFolder();
 
 let model: Nvila;
 let png: Uint8Array;
 beforeAll(async () => {
+  process.env.TMPDIR = temporaries;
   model = await openServedModel("lite");
   png = await sharp({ create: { width: 60, height: 40, channels: 3, background: "teal" } })
     .png()
@@ -55,8 +59,6 @@ async function askAbout(
   expect(started.server.stats).toEqual({ running: 0, waiting: 0, bodyBytes: 0 });
   return answer;
 }
-
-const temporaries = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("nvila-media-"));
 
 describe("remote media", () => {
   it("are fetched where that is allowed, and answered like local ones", async () => {
@@ -195,7 +197,7 @@ describe("remote media", () => {
       400,
       expect.stringMatching(/did not answer for 0\.2 s/),
     ]);
-    expect(temporaries()).toEqual([]);
+    expect(readdirSync(temporaries)).toEqual([]);
   });
 
   it("stop when the client goes away", async () => {
