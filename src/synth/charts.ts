@@ -1,7 +1,7 @@
 /** Charts after ChartQA: bars, lines, pies, groups with a legend. Numbers may be off by 5 %. */
 import { Canvas, type Colour } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Exchange, ONE_WORD, type SynthExample, still } from "./example.ts";
+import { type Drawn, type Exchange, listed, ONE_WORD, type SynthExample, still } from "./example.ts";
 import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, sector, strokeBox, strokePath } from "./shapes.ts";
@@ -92,10 +92,11 @@ export function drawChart(dice: Dice, split: Split): SynthExample {
   const title = `${dice.pick(["Sales", "Visitors", "Orders", "Output", "Votes"])} of ${write.surname()}`;
   drawText(plot.page, title, { x: width / 2, y: 10 }, { ...plot.style, size: plot.style.size * 1.2 }, "middle");
   const draw = { bar: drawBars, "level bar": drawLevelBars, line: drawLine, pie: drawPie, groups: drawGroups }[kind];
-  return still(dice, weather(plot.page, dice), `${kind} ${plot.layout}`, [
-    ...draw(plot),
-    ask("What is the title of the chart?", title, "title", 0),
-  ]);
+  const { exchanges, caption } = draw(plot);
+  return still(dice, weather(plot.page, dice), `${kind} ${plot.layout}`, {
+    exchanges: [...exchanges, ask("What is the title of the chart?", title, "title", 0)],
+    caption: `${title}, ${caption}.`,
+  });
 }
 
 function ask(question: string, answer: string, kind: string, chance: number): Exchange {
@@ -129,6 +130,10 @@ function questions({ dice, labels, values }: Plot, what: string): Exchange[] {
     ),
     ask(`Is ${labels[a]} greater than ${labels[b]}?`, values[a] > values[b] ? "yes" : "no", "compare", 1 / 2),
   ];
+}
+
+function valuesInWords({ labels, values }: Plot): string {
+  return listed(labels.map((label, i) => `${label} ${values[i]}`));
 }
 
 /** The axis of values, and where a value lies on it. */
@@ -178,7 +183,7 @@ function hasValues(layout: number): boolean {
   return layout === 1 || layout === 2 || layout === 4;
 }
 
-function drawBars(plot: Plot): Exchange[] {
+function drawBars(plot: Plot): Drawn {
   const { page, style, labels, values, left, right, bottom, layout, colours } = plot;
   const place = valueAxis(plot, true);
   const step = (right - left) / labels.length;
@@ -197,7 +202,7 @@ function drawBars(plot: Plot): Exchange[] {
       "middle",
     );
   }
-  return questions(plot, "bars");
+  return { exchanges: questions(plot, "bars"), caption: `a bar chart: ${valuesInWords(plot)}` };
 }
 
 /** Labels that would run into each other stand on two lines. */
@@ -205,7 +210,7 @@ function isCrowded({ labels, style }: Plot, step: number): boolean {
   return Math.max(...labels.map((label) => measureText(label, style))) > step - 4;
 }
 
-function drawLevelBars(plot: Plot): Exchange[] {
+function drawLevelBars(plot: Plot): Drawn {
   const { page, style, labels, values, left, top, bottom, layout, colours } = plot;
   const place = valueAxis(plot, false);
   const step = (bottom - top) / labels.length;
@@ -233,10 +238,10 @@ function drawLevelBars(plot: Plot): Exchange[] {
         "right",
       );
   }
-  return questions(plot, "bars");
+  return { exchanges: questions(plot, "bars"), caption: `a bar chart: ${valuesInWords(plot)}` };
 }
 
-function drawLine(plot: Plot): Exchange[] {
+function drawLine(plot: Plot): Drawn {
   const { page, style, labels, values, left, right, bottom, layout, colours } = plot;
   const place = valueAxis(plot, true);
   const step = (right - left) / labels.length;
@@ -254,10 +259,10 @@ function drawLine(plot: Plot): Exchange[] {
       "middle",
     );
   }
-  return questions(plot, "points");
+  return { exchanges: questions(plot, "points"), caption: `a line chart: ${valuesInWords(plot)}` };
 }
 
-function drawPie(plot: Plot): Exchange[] {
+function drawPie(plot: Plot): Drawn {
   const { dice, page, style, labels, top, layout, colours } = plot;
   const shares = pieShares(plot.dice, labels.length);
   const radius = Math.min(page.width * 0.27, (page.height - top - 24) / 2);
@@ -279,12 +284,13 @@ function drawPie(plot: Plot): Exchange[] {
     angle = end;
   }
   const i = dice.int(0, labels.length - 1);
-  return [
+  const exchanges = [
     ask(`What is the share of ${labels[i]}?`, `${shares[i]}%`, "share", 1 / 15),
     ask("Which has the largest share?", labels[shares.indexOf(Math.max(...shares))], "highest", 1 / labels.length),
     ask("Which has the smallest share?", labels[shares.indexOf(Math.min(...shares))], "lowest", 1 / labels.length),
     ask("How many slices are there?", String(labels.length), "count", 1 / 4),
   ];
+  return { exchanges, caption: `a pie chart: ${listed(labels.map((label, k) => `${label} ${shares[k]}%`))}` };
 }
 
 /** Whole percents that add up to 100, all different, none too small to be seen. */
@@ -296,7 +302,7 @@ function pieShares(dice: Dice, count: number): number[] {
   }
 }
 
-function drawGroups(plot: Plot): Exchange[] {
+function drawGroups(plot: Plot): Drawn {
   const { dice, page, style, left, right, bottom, colours } = plot;
   const labels = plot.labels.slice(0, 3);
   const series = dice.sample(["2021", "2022", "2023", "north", "south", "east", "west"], 2);
@@ -320,10 +326,12 @@ function drawGroups(plot: Plot): Exchange[] {
   }
   const [i, s] = [dice.int(0, labels.length - 1), dice.int(0, 1)];
   const row = values[s];
-  return [
+  const exchanges = [
     ask(`What is the value of ${labels[i]} in ${series[s]}?`, String(row[i]), "value", 1 / 19),
     ask(`Which has the highest value in ${series[s]}?`, labels[row.indexOf(Math.max(...row))], "highest", 1 / 3),
     ask(`Which has the lowest value in ${series[s]}?`, labels[row.indexOf(Math.min(...row))], "lowest", 1 / 3),
     ask("How many series does the legend show?", "2", "legend", 1),
   ];
+  const groups = series.map((name, k) => `in ${name} ${listed(labels.map((label, l) => `${label} ${values[k][l]}`))}`);
+  return { exchanges, caption: `a chart of groups: ${groups.join("; ")}` };
 }

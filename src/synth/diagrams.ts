@@ -1,7 +1,7 @@
 /** Diagrams after AI2D: chains, cycles and trees of boxes with arrows; questions with four options, scored by the letter. */
 import { Canvas, type Point } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Exchange, multipleChoice, type SynthExample, still } from "./example.ts";
+import { type Exchange, listed, multipleChoice, type SynthExample, still } from "./example.ts";
 import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillPolygon, regularPolygon, roundBox, strokeArrow, strokePath } from "./shapes.ts";
@@ -29,7 +29,10 @@ export function drawDiagram(dice: Dice, split: Split): SynthExample {
   const layout = split === "train" ? dice.int(0, 2) : split === "validation" ? 3 : 4;
   for (const [from, to] of edges) drawEdge(canvas, nodes[from], nodes[to], style);
   for (const node of nodes) drawNode(canvas, node, style, layout);
-  return still(dice, weather(canvas, dice), `${kind} ${layout}`, questions(dice, kind, nodes, edges), 3);
+  const picture = weather(canvas, dice);
+  const arrows = listed(edges.map(([from, to]) => `from ${labels[from]} to ${labels[to]}`));
+  const drawn = { exchanges: questions(dice, kind, nodes, edges), caption: `A ${kind} with arrows ${arrows}.` };
+  return still(dice, picture, `${kind} ${layout}`, drawn, 3);
 }
 
 function placeNode(kind: string, i: number, count: number, width: number, height: number): Point {

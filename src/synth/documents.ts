@@ -2,7 +2,7 @@
 import type { Box, Canvas as Page } from "./canvas.ts";
 import { Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
+import { type Drawn, type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox, strokeBox, strokeDashed, strokePath } from "./shapes.ts";
@@ -46,8 +46,8 @@ export function drawDocument(dice: Dice, split: Split): SynthExample {
   const draw = { line: drawLine, receipt: drawReceipt, form: drawForm, table: drawTable, "long page": drawLongPage }[
     kind
   ];
-  const exchanges = draw(desk);
-  return still(dice, weather(desk.page, dice), `${kind} ${desk.layout}`, exchanges);
+  const drawn = draw(desk);
+  return still(dice, weather(desk.page, dice), `${kind} ${desk.layout}`, drawn);
 }
 
 function pageSize(dice: Dice, kind: string): [number, number] {
@@ -62,7 +62,7 @@ function ask(question: string, answers: string | readonly string[], kind: string
   return { question: question + ONE_WORD_OR_PHRASE, answers: [answers].flat(), metric: "anls", kind, chance: 0 };
 }
 
-function drawLine({ dice, write, page, style }: Desk): Exchange[] {
+function drawLine({ dice, write, page, style }: Desk): Drawn {
   const text = dice.pick([
     () => write.things(dice.int(1, 3)).join(" "),
     () => write.fullName(),
@@ -76,10 +76,13 @@ function drawLine({ dice, write, page, style }: Desk): Exchange[] {
   const x = dice.float(8, Math.max(8, page.width - 8 - measureText(text, fitted)));
   const y = dice.float(6, page.height - fitted.size * 1.6 - 6);
   drawText(page, text, { x, y }, fitted);
-  return [ask(dice.pick(["What is written?", "What does the line say?", "What is the text?"]), text, "line")];
+  const exchanges = [
+    ask(dice.pick(["What is written?", "What does the line say?", "What is the text?"]), text, "line"),
+  ];
+  return { exchanges, caption: `A line of text: ${text}.` };
 }
 
-function drawReceipt({ dice, write, page, style, layout }: Desk): Exchange[] {
+function drawReceipt({ dice, write, page, style, layout }: Desk): Drawn {
   const margin = 14;
   const right = page.width - margin;
   const company = write.company();
@@ -133,7 +136,7 @@ function drawReceipt({ dice, write, page, style, layout }: Desk): Exchange[] {
   }
   if (!dateAtTop) drawText(page, date, { x: page.width / 2, y }, style, "middle");
   const item = dice.pick(items);
-  return [
+  const exchanges = [
     ask("What is the total?", totals[2][1], "total"),
     ask("How much is the tax?", totals[1][1], "tax"),
     ask(`What is the price of the ${item.name}?`, item.text, "price"),
@@ -141,6 +144,8 @@ function drawReceipt({ dice, write, page, style, layout }: Desk): Exchange[] {
     ask("What is the date?", date, "date"),
     ask("How many items were bought?", String(items.length), "count"),
   ];
+  const bought = listed(items.map(({ name, text }) => `${name} for ${text}`));
+  return { exchanges, caption: `A receipt of ${company}: ${bought}; in total ${totals[2][1]}.` };
 }
 
 function rule(page: Page, left: number, right: number, y: number, layout: number, style: TextStyle): void {
@@ -152,7 +157,7 @@ function rule(page: Page, left: number, right: number, y: number, layout: number
   else strokeDashed(page, from, to, 1, layout === 1 ? 4 : 6, style.colour);
 }
 
-function drawForm({ dice, write, page, style, layout }: Desk): Exchange[] {
+function drawForm({ dice, write, page, style, layout }: Desk): Drawn {
   const fields: [string, string][] = dice.sample<[string, string]>(
     [
       ["Name", write.fullName()],
@@ -212,13 +217,15 @@ function drawForm({ dice, write, page, style, layout }: Desk): Exchange[] {
         style.colour,
       );
   }
-  return [
+  const exchanges = [
     ...fields.map(([label, value]) => ask(`What is the ${label.toLowerCase()}?`, value, label.toLowerCase())),
     ask("What is the title of the form?", title, "title"),
   ];
+  const filled = listed(fields.map(([label, value]) => `${label.toLowerCase()} ${value}`));
+  return { exchanges, caption: `A form, ${title}: ${filled}.` };
 }
 
-function drawTable({ dice, write, page, style, layout }: Desk): Exchange[] {
+function drawTable({ dice, write, page, style, layout }: Desk): Drawn {
   const heads = dice.sample(["Price", "Stock", "Weight", "Size", "Year", "Score"], dice.int(2, 3));
   const rows = write.things(dice.int(3, 5)).map((name) => ({
     name,
@@ -267,11 +274,16 @@ function drawTable({ dice, write, page, style, layout }: Desk): Exchange[] {
   const questions = rows.flatMap((row) =>
     heads.map((head, c) => ask(`What is the ${head.toLowerCase()} of the ${row.name}?`, row.cells[c], "cell")),
   );
-  return [...dice.sample(questions, 3), ask("How many rows are below the header?", String(rows.length), "rows")];
+  const exchanges = [
+    ...dice.sample(questions, 3),
+    ask("How many rows are below the header?", String(rows.length), "rows"),
+  ];
+  const named = listed(rows.map((row) => row.name));
+  return { exchanges, caption: `A table of ${listed(heads.map((head) => head.toLowerCase()))} for ${named}.` };
 }
 
 /** Wide or tall lists in small letters. */
-function drawLongPage({ dice, write, page, style }: Desk): Exchange[] {
+function drawLongPage({ dice, write, page, style }: Desk): Drawn {
   const isWide = page.width > page.height;
   const columns = isWide ? 3 : 1;
   const step = style.size * 2.1;
@@ -287,5 +299,9 @@ function drawLongPage({ dice, write, page, style }: Desk): Exchange[] {
     drawText(page, name, { x, y }, style);
     drawText(page, text, { x: x + width - (isWide ? 28 : 6), y }, style, "right");
   }
-  return dice.sample(entries, 3).map(({ name, text }) => ask(`What is the code of the ${name}?`, text, "list"));
+  const exchanges = dice
+    .sample(entries, 3)
+    .map(({ name, text }) => ask(`What is the code of the ${name}?`, text, "list"));
+  const first = entries.slice(0, 3).map(({ name, text }) => `${name} ${text}`);
+  return { exchanges, caption: `A list of ${entries.length} codes that begins with ${listed(first)}.` };
 }

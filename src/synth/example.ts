@@ -24,6 +24,8 @@ export interface SynthExample {
   /** Null for a picture. */
   readonly framesPerSecond: number | null;
   readonly exchanges: readonly Exchange[];
+  /** What there is to see, in a sentence: for learning to look before learning to answer. */
+  readonly caption: string;
   /** Which of the family's layouts it is, for the manifest. */
   readonly layout: string;
 }
@@ -37,15 +39,26 @@ export const ONE_WORD = "\nAnswer the question with a single word.";
 export const OPTION_LETTER = "\nAnswer with the option's letter from the given choices directly.";
 export const TIMES_ONLY = " Answer the question only using start and end timestamps.";
 
+/** What a still picture shows and can be asked about. */
+export interface Drawn {
+  readonly exchanges: readonly Exchange[];
+  readonly caption: string;
+}
+
 /** A still picture with some of the questions, in random order. */
 export function still(
   dice: Dice,
   picture: Canvas,
   layout: string,
-  exchanges: readonly Exchange[],
+  { exchanges, caption }: Drawn,
   most = 3,
 ): SynthExample {
-  return { frames: [picture], framesPerSecond: null, exchanges: dice.sample(exchanges, most), layout };
+  return { frames: [picture], framesPerSecond: null, exchanges: dice.sample(exchanges, most), caption, layout };
+}
+
+/** "a, b and c". */
+export function listed(items: readonly string[]): string {
+  return items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items[items.length - 1]}`;
 }
 
 /** A question with four options of which one is right. */

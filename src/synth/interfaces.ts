@@ -2,7 +2,7 @@
 import type { Box, Colour, Point } from "./canvas.ts";
 import { Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
+import { type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
 import { weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, roundBox, strokeBox, strokePath } from "./shapes.ts";
@@ -124,7 +124,10 @@ export function drawInterface(dice: Dice, split: Split): SynthExample {
   }
   const exchanges = questions(dice, screen, widgets, title, marked);
   const picture = dice.chance(0.3) ? weather(screen.canvas, dice) : screen.canvas;
-  const example = still(dice, picture, `${isPhone ? "phone" : "desktop"} ${theme.radius}`, exchanges.rest);
+  const example = still(dice, picture, `${isPhone ? "phone" : "desktop"} ${theme.radius}`, {
+    exchanges: exchanges.rest,
+    caption: captionOf(title, widgets),
+  });
   return { ...example, exchanges: [...(exchanges.marked ? [exchanges.marked] : []), ...example.exchanges].slice(0, 4) };
 }
 
@@ -243,6 +246,16 @@ function questions(
         : ask("What is the label of the control in the red box?", marked.label, "name", 1 / widgets.length),
     rest,
   };
+}
+
+function captionOf(title: string, widgets: readonly Widget[]): string {
+  const parts = widgets.map(({ kind, label, state, value }) => {
+    if (kind === "button") return `a button ${label}`;
+    if (kind === "field") return `a field ${label} with ${value}`;
+    if (kind === "slider") return `a slider ${label} at ${state * 100}%`;
+    return `a ${kind} ${label} that is ${state === 1 ? "on" : "off"}`;
+  });
+  return `A screen, ${title}, with ${listed(parts)}.`;
 }
 
 function ask(question: string, answer: string, kind: string, chance: number): Exchange {

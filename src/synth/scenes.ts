@@ -1,7 +1,9 @@
 /** Scenes after GQA and CLEVR: shapes in colours on a ground; what, which colour, how many, where. Scored by exact match. */
+
+import { groupBy } from "../util/group-by.ts";
 import type { Canvas, Colour } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
+import { type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import type { Split } from "./font.ts";
 import { COLOUR_NAMES, drawPair, drawThing, nameOf, SHAPES, type Thing } from "./objects.ts";
 import { gradientCanvas, weather } from "./paper.ts";
@@ -52,7 +54,9 @@ export function drawScene(dice: Dice, split: Split): SynthExample {
   drawGround(canvas, dice, layout);
   const things = placeThings(dice, split, canvas);
   for (const thing of things) drawThing(canvas, thing, layout === 1 || layout === 3 ? dice.float(-25, 25) : 0);
-  return still(dice, weather(canvas, dice), `scene ${layout}`, questions(dice, things), 4);
+  const picture = weather(canvas, dice);
+  const drawn = { exchanges: questions(dice, things), caption: captionOf(things) };
+  return still(dice, picture, `scene ${layout}`, drawn, 4);
 }
 
 function drawGround(canvas: Canvas, dice: Dice, layout: number): void {
@@ -150,6 +154,17 @@ function questions(dice: Dice, things: readonly Thing[]): Exchange[] {
     exchanges.push(ask("What shape is the leftmost object?", leftmost[0].shape, "position", 1 / SHAPES.length));
   }
   return exchanges;
+}
+
+/** "Two red circles and a blue star." */
+function captionOf(things: readonly Thing[]): string {
+  const words = ["", "a", "two", "three", "four", "five", "six", "seven", "eight"];
+  const groups = [...groupBy(things, nameOf)].map(([, group]) => {
+    const article = group.length === 1 && group[0].colour === "orange" ? "an" : words[group.length];
+    return `${article} ${group[0].colour} ${group.length === 1 ? group[0].shape : plural(group[0].shape)}`;
+  });
+  const text = listed(groups);
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
 function ask(question: string, answer: string, kind: string, chance: number): Exchange {

@@ -1,7 +1,7 @@
 /** Short videos after ActivityNet-QA and LITA: which way, in what order, how often, and when. Times are scored by overlap. */
 import type { Canvas, Colour, Point } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, TIMES_ONLY } from "./example.ts";
+import { type Drawn, type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, TIMES_ONLY } from "./example.ts";
 import type { Split } from "./font.ts";
 import { drawPair, drawThing, nameOf, type Thing } from "./objects.ts";
 import { gradientCanvas, grain } from "./paper.ts";
@@ -50,19 +50,18 @@ export function drawVideo(dice: Dice, split: Split): SynthExample {
   const scene: Scene = { dice, split, ground: dice.pick(GROUNDS[split]), side: dice.int(112, 160) };
   const kind = dice.pick(["motion", "order", "flash", "when"] as const);
   const draw = { motion: drawMotion, order: drawOrder, flash: drawFlash, when: drawWhen }[kind];
-  const { frames, exchanges } = draw(scene);
+  const { frames, exchanges, caption } = draw(scene);
   const isGrainy = dice.chance(0.3);
   for (const [index, frame] of frames.entries()) {
     if (isGrainy) grain(frame, dice, 6);
     // Formats drop a frame that equals the one before it; one invisible bit keeps all of them, and their times.
     frame.data[0] = (frame.data[0] & ~1) | (index & 1);
   }
-  return { frames, framesPerSecond: FRAMES_PER_SECOND, exchanges: dice.sample(exchanges, 3), layout: kind };
+  return { frames, framesPerSecond: FRAMES_PER_SECOND, exchanges: dice.sample(exchanges, 3), caption, layout: kind };
 }
 
-interface Film {
+interface Film extends Drawn {
   readonly frames: readonly Canvas[];
-  readonly exchanges: readonly Exchange[];
 }
 
 /** Frames with the things that are visible at each. */
@@ -103,6 +102,7 @@ function drawMotion(scene: Scene): Film {
   const frames = film(scene, (frame) => [still, { ...mover, radius, centre: at(frame) }]);
   return {
     frames,
+    caption: `The ${nameOf(mover)} moves ${direction}; the ${nameOf(rest)} stays.`,
     exchanges: [
       ask(`In which direction does the ${nameOf(mover)} move?`, direction, "motion", 1 / 4),
       ask("What colour is the moving object?", mover.colour, "mover", 1 / 2),
@@ -123,6 +123,7 @@ function drawOrder(scene: Scene): Film {
   const frames = film(scene, (frame) => things.filter((_, i) => frame >= starts[i]));
   return {
     frames,
+    caption: `${listed(things.map((thing) => `the ${nameOf(thing)}`)).replace(/^the/, "The")} appear in this order.`,
     exchanges: [
       ask("What appears first?", nameOf(things[0]), "order", 1 / 3),
       ask("What appears last?", nameOf(things[2]), "order", 1 / 3),
@@ -147,6 +148,7 @@ function drawFlash(scene: Scene): Film {
   const frames = film(scene, (frame) => (lit.has(frame) ? [thing] : []));
   return {
     frames,
+    caption: `The ${nameOf(thing)} appears ${["once", "twice", "three times", "four times"][times - 1]}.`,
     exchanges: [
       ask(`How many times does the ${nameOf(thing)} appear?`, String(times), "count", 1 / 4),
       ask("What shape appears?", thing.shape, "shape", 1 / 8),
@@ -185,6 +187,7 @@ function drawWhen(scene: Scene): Film {
     ask(`Is the ${nameOf(thing)} in the first or the second half of the video?`, half, "half", 1 / 2);
   return {
     frames,
+    caption: `${span} The ${nameOf(thing)} is visible beside the ${nameOf(still)}.`,
     exchanges: [
       times(`When is the ${nameOf(thing)} visible in the video?`),
       times(`At what time in the video does the ${nameOf(thing)} appear and disappear?`),

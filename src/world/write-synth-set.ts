@@ -39,6 +39,8 @@ export interface SynthSetReport {
   >;
 }
 
+const DESCRIBE = { image: "Describe the image.", video: "Describe the video." } as const;
+
 /** Examples that are encoded while the next ones are drawn. */
 const IN_FLIGHT = 4;
 
@@ -60,15 +62,16 @@ export function writeSynthSet(dir: string, options: SynthSetOptions): Promise<Sy
           onProgress(++done, perFamily * families.length, `${family} ${split}`);
         });
         datasets[`${family}-${split}`] = { data: `${family}/${split}.jsonl` };
+        datasets[`${family}-captions-${split}`] = { data: `${family}/${split}-captions.jsonl` };
       }
       report[family] = { standsFor: FAMILIES[family].standsFor, splits };
     }
     const whole: SynthSetReport = { world: WORLD_VERSION, seed, families: report };
-    const mixtures = Object.fromEntries(
-      (Object.keys(counts) as Split[])
-        .filter((split) => counts[split] > 0)
-        .map((split) => [split, families.map((family) => `${family}-${split}`)]),
-    );
+    const mixtures: Record<string, string[]> = {};
+    for (const split of (Object.keys(counts) as Split[]).filter((name) => counts[name] > 0)) {
+      mixtures[split] = families.map((family) => `${family}-${split}`);
+      mixtures[`captions-${split}`] = families.map((family) => `${family}-captions-${split}`);
+    }
     await writeFile(join(folder, "manifest.json"), `${JSON.stringify(whole, null, 2)}\n`);
     await writeFile(join(folder, "registry.json"), `${JSON.stringify({ datasets, mixtures }, null, 2)}\n`);
     return whole;
@@ -89,10 +92,15 @@ async function writeSplit(
   const kinds: Record<string, number> = {};
   let questions = 0;
   const lines = await open(join(folder, `${split}.jsonl`), "wx");
+  const captions = await open(join(folder, `${split}-captions.jsonl`), "wx");
   try {
-    const waiting: Promise<string>[] = [];
+    const waiting: Promise<ExampleLines>[] = [];
     const flush = async (most: number): Promise<void> => {
-      while (waiting.length > most) await lines.write(`${await waiting.shift()}\n`);
+      while (waiting.length > most) {
+        const written = await (waiting.shift() as Promise<ExampleLines>);
+        await lines.write(`${written.questions}\n`);
+        await captions.write(`${written.caption}\n`);
+      }
     };
     for (let index = 0; index < count; index++) {
       const example = drawExample(family, split, seed, index);
@@ -100,29 +108,35 @@ async function writeSplit(
       layouts[example.layout] = (layouts[example.layout] ?? 0) + 1;
       for (const { kind } of example.exchanges) kinds[kind] = (kinds[kind] ?? 0) + 1;
       questions += example.exchanges.length;
-      const line = writeExample(folder, family, split, index, example);
-      line.catch(() => {}); // reported where it is awaited
-      waiting.push(line);
+      const written = writeExample(folder, family, split, index, example);
+      written.catch(() => {}); // reported where it is awaited
+      waiting.push(written);
       await flush(IN_FLIGHT);
       step();
       await new Promise(setImmediate); // Ctrl-C gets its turn
     }
     await flush(0);
   } finally {
-    await lines.close();
+    await Promise.all([lines.close(), captions.close()]);
   }
   const fonts = fontsOf(split).map((font) => font.name);
   return { examples: count, questions, pixelsSha256: pixels.digest("hex"), fonts, layouts, kinds };
 }
 
-/** Writes the picture and gives the line that describes it. */
+/** Two lines about one picture: its questions, and what there is to see. */
+interface ExampleLines {
+  readonly questions: string;
+  readonly caption: string;
+}
+
+/** Writes the picture and gives the lines that describe it. */
 async function writeExample(
   folder: string,
   family: FamilyName,
   split: Split,
   index: number,
   example: SynthExample,
-): Promise<string> {
+): Promise<ExampleLines> {
   const { kind, extension, bytes } = await encodeExample(example);
   const number = String(index).padStart(6, "0");
   const file = `${split}/${number}.${extension}`;
@@ -132,16 +146,17 @@ async function writeExample(
     { from: "human", value: i === 0 ? mark + question : question },
     { from: "gpt", value: answers[0] },
   ]);
-  const { layout, framesPerSecond, frames, exchanges } = example;
+  const { layout, framesPerSecond, frames, exchanges, caption } = example;
   const duration = framesPerSecond === null ? {} : { duration: frames.length / framesPerSecond };
-  return JSON.stringify({
-    id: `${family}-${split}-${number}`,
-    [kind]: file,
-    ...duration,
-    layout,
-    conversations,
-    questions: exchanges,
-  });
+  const common = { id: `${family}-${split}-${number}`, [kind]: file, ...duration };
+  const described = [
+    { from: "human", value: mark + DESCRIBE[kind] },
+    { from: "gpt", value: caption },
+  ];
+  return {
+    questions: JSON.stringify({ ...common, layout, conversations, questions: exchanges }),
+    caption: JSON.stringify({ ...common, conversations: described }),
+  };
 }
 
 function hashPixels(hash: Hash, { frames }: SynthExample): void {

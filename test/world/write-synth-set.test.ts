@@ -37,6 +37,11 @@ describe("writeSynthSet", () => {
       Buffer.from(video.frames[3].data).equals(Buffer.from(drawExample("videos", "train", 4, 0).frames[3].data)),
     ).toBe(true);
     await mixture.close();
+    const captions = await openMixture(await readRegistry(join(out, "registry.json")), "captions-train");
+    expect(captions.lengths).toEqual([3, 3]);
+    const described = (await captions.sample(0)).sample;
+    expect([described.image, described.conversations[1].value]).toEqual([sample.image, example.caption]);
+    await captions.close();
   });
 
   it("leaves nothing behind when it is stopped, and never writes over a set", async () => {
