@@ -27,7 +27,8 @@ import { modelBatch, withAllText } from "./model-batch.ts";
 import type { Stage } from "./recipe.ts";
 import { finishedModel, newestState, restoreMoments, saveFinished, saveState } from "./saved-run.ts";
 
-const LOG = "log.jsonl";
+/** Name of the log in a stage's folder: one LoggedStep a line. */
+export const STAGE_LOG = "log.jsonl";
 
 /** One line of the log. */
 export interface LoggedStep {
@@ -125,7 +126,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       await restoreMoments(found.folder, learner, found.state);
       step = found.state.step;
     }
-    await trimLog(join(folder, LOG), step);
+    await trimLog(join(folder, STAGE_LOG), step);
     const sizes = { ...modelFacts(model), s2: model.s2, tokens: model.tokens, videoEncoder: model.cfg.videoEncoder };
     const loader = new BatchLoader({
       mixture,
@@ -172,7 +173,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
         seconds: (performance.now() - startMs) / 1000,
       };
       startMs = performance.now();
-      await appendFile(join(folder, LOG), `${JSON.stringify(line)}\n`);
+      await appendFile(join(folder, STAGE_LOG), `${JSON.stringify(line)}\n`);
       onStep?.(line);
       if (signal?.aborted || (step % stage.saveSteps === 0 && step < totalSteps)) await save();
       signal?.throwIfAborted();

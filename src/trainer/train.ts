@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { registerCpuBackend } from "../backend/cpu/register.ts";
 import { createBackend, type DeviceName } from "../backend/registry.ts";
 import type { Recipe } from "./recipe.ts";
+import { writeReport } from "./report-page.ts";
 import { type LoggedStep, type StageOptions, trainStage } from "./train-stage.ts";
 
 export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | "seed" | "onStep"> {
@@ -33,15 +34,19 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<stri
   let from = options.from;
   for (const stage of recipe.stages) {
     if (only && !only.includes(stage.name)) continue;
-    from = await trainStage(stage, {
-      ...rest,
-      backend,
-      onWarning,
-      from,
-      folder: join(out, stage.name),
-      seed: recipe.seed,
-      onStep: (step) => onStep?.(stage.name, step),
-    });
+    try {
+      from = await trainStage(stage, {
+        ...rest,
+        backend,
+        onWarning,
+        from,
+        folder: join(out, stage.name),
+        seed: recipe.seed,
+        onStep: (step) => onStep?.(stage.name, step),
+      });
+    } finally {
+      await writeReport(out, recipe);
+    }
   }
   return from;
 }

@@ -125,6 +125,9 @@ describe("nvila train", () => {
     expect(model.llm.vocabularySize).toBeGreaterThan(0);
     const log = readFileSync(join(folder, "whole/all/log.jsonl"), "utf8").trim().split("\n");
     expect(log.map((line) => (JSON.parse(line) as LoggedStep).loss)).toEqual(losses);
+    const report = readFileSync(join(folder, "whole/report.html"), "utf8");
+    expect(report).toContain(`<td>24 of 24</td><td>${losses[0].toFixed(3)}</td>`);
+    expect(report).not.toMatch(/NaN|https?:|<script/);
   });
 
   it("stopped or killed, it goes on to the same losses and the same bytes", async () => {

@@ -12,7 +12,7 @@ Examples:
   nvila train tiny --model ./start --data ./registry.json --mixture scenes+charts --out ./run
   nvila train my-recipe.json --model ./start --data ./registry.json --out ./run --stage 4-image
 
-Recipes in the package: ${recipeNames().join(", ")}. Each stage has a folder in --out with log.jsonl and, when it is finished, model/.
+Recipes in the package: ${recipeNames().join(", ")}. Each stage has a folder in --out with log.jsonl and, when it is finished, model/; report.html shows the curves.
 The same command goes on where it was stopped or killed; Ctrl-C saves first.`;
 
 interface TrainFlags {
