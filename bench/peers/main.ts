@@ -23,7 +23,7 @@ const SHAPE_NAMES = Object.keys(SHAPES) as ShapeName[];
 const HELP = `Usage: npx tsx bench/peers/main.ts [options]
 
 Compares nvila with llama.cpp (node-llama-cpp), ONNX Runtime (onnxruntime-node) and itself in bf16, on random weights.
-First: cd bench/peers && npm ci --ignore-scripts
+First: cd bench/peers && npm install --ignore-scripts
 
   --only NAMES    groups of rows, separated by commas: ${GROUPS.map(({ name }) => name).join(", ")}
   --shape NAME    ${SHAPE_NAMES.join(" (default) or ")}: a smoke run in seconds, whose numbers say nothing
@@ -71,7 +71,7 @@ async function main(): Promise<void> {
   if (!existsSync(fileURLToPath(new URL("node_modules", import.meta.url)))) {
     throw new RequestError(
       "peers",
-      "the peers are not installed. You can run: cd bench/peers && npm ci --ignore-scripts",
+      "the peers are not installed. You can run: cd bench/peers && npm install --ignore-scripts",
     );
   }
   const machine = describeMachine();

@@ -10,7 +10,7 @@ import { loadBinding } from "../../src/backend/cpu/load.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MISSING = !existsSync(join(ROOT, "bench/peers/node_modules/node-llama-cpp"))
-  ? "the peers are not installed (cd bench/peers && npm ci --ignore-scripts)"
+  ? "the peers are not installed (cd bench/peers && npm install --ignore-scripts)"
   : loadBinding().binding
     ? null
     : "the native addon was not built";
