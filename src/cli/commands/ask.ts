@@ -4,6 +4,7 @@ import type { GenerationResult } from "../../api/generation.ts";
 import { image, type Part, video } from "../../api/parts.ts";
 import { mediaKindOf } from "../../io/media-kind.ts";
 import { RequestError } from "../../util/errors.ts";
+import { addFormOptions, type FormOptions, formatLogprobs, formOf } from "../form-options.ts";
 import { withInterrupt } from "../interrupt.ts";
 import {
   addModelOptions,
@@ -18,7 +19,7 @@ import {
 import { ProgressLine } from "../progress-line.ts";
 import { formatStats } from "../stats.ts";
 
-interface AskOptions extends ModelOptions, SamplingOptions {
+interface AskOptions extends ModelOptions, SamplingOptions, FormOptions {
   readonly frames?: number;
   readonly fps?: number;
   readonly exifRotate?: boolean;
@@ -32,6 +33,7 @@ Examples:
   nvila ask -m org/name before.png after.png "What changed?" --max-tokens 64
   nvila ask -m ./NVILA-8B-Video clip.mp4 "What happens?" --frames 32 --stats
   nvila ask -m ./NVILA-8B receipt.png "The total?" --json | jq -r .text
+  nvila ask -m ./NVILA-8B receipt.png "What was bought?" --json-schema receipt.schema.json
 
 Media are files, folders of frames or URLs; the last argument is the question. Put -- before a question that starts with a dash.`;
 
@@ -40,7 +42,7 @@ export function askCommand(): Command {
     .description("ask one question about pictures and videos")
     .argument("<media...>", 'pictures, videos or folders of frames, then the question: photo.png "What is this?"')
     .addHelpText("after", EXAMPLES);
-  return addSamplingOptions(addModelOptions(command))
+  return addFormOptions(addSamplingOptions(addModelOptions(command)))
     .option("--frames <n>", "frames to sample from each video (default: the checkpoint's)", wholeNumber(1))
     .option(
       "--fps <r>",
@@ -54,12 +56,14 @@ export function askCommand(): Command {
 }
 
 async function ask(args: readonly string[], options: AskOptions, signal: AbortSignal): Promise<void> {
+  const form = formOf(options);
   const parts = await partsOf(args, options);
   const line = new ProgressLine();
   const model = await openModel(options, line, signal);
   try {
     const generation = model.generate(parts, {
       ...samplingOf(options),
+      ...form,
       signal,
       onProgress: ({ label, done, total }) => line.show(`${label} ${done}/${total}`),
     });
@@ -72,6 +76,7 @@ async function ask(args: readonly string[], options: AskOptions, signal: AbortSi
     }
     const result = await generation;
     if (options.json) process.stdout.write(`${JSON.stringify(jsonOf(result))}\n`);
+    if (result.logprobs && !options.json) process.stderr.write(formatLogprobs(result.logprobs));
     if (options.stats) process.stderr.write(formatStats(result));
   } finally {
     line.clear();
@@ -100,10 +105,12 @@ async function partsOf(args: readonly string[], options: AskOptions): Promise<Pa
   return [...parts, question];
 }
 
-/** The object that `--json` prints; `timedText` only where the answer has times. */
+/** The object that `--json` prints; `timedText` only where the answer has times, `logprobs` only where they were asked for. */
 function jsonOf(result: GenerationResult): object {
-  const { text, timedText, tokenIds, promptTokenIds, finishReason, media, timings, memory, model, device, threads } =
-    result;
+  const { text, timedText, tokenIds, promptTokenIds, finishReason, logprobs } = result;
+  const { media, timings, memory, model, device, threads } = result;
   const timed = timedText === null ? {} : { timedText };
-  return { text, ...timed, tokenIds, promptTokenIds, finishReason, media, timings, memory, model, device, threads };
+  const likely = logprobs === null ? {} : { logprobs };
+  const run = { finishReason, ...likely, media, timings, memory, model, device, threads };
+  return { text, ...timed, tokenIds, promptTokenIds, ...run };
 }
