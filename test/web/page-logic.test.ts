@@ -230,10 +230,10 @@ describe("what the model saw", () => {
       ["Write", 1480],
     ]);
     expect(slices.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 12);
-    expect(summaryText(PICTURE_REPORT, null)).toBe(
+    expect(summaryText(PICTURE_REPORT, null).replaceAll("\u00a0", " ")).toBe(
       "1 picture, 17 tiles · 17,408 → 3,072 visual tokens · first word after 612 ms · 27.7 tokens/s",
     );
-    expect(summaryText(VIDEO_REPORT, null)).toContain("1 video, 8 frames");
+    expect(summaryText(VIDEO_REPORT, null)).toContain("1\u00a0video,\u00a08\u00a0frames");
     expect([8.42, 420, 1234, 65_000].map(formatMs)).toEqual(["8.4 ms", "420 ms", "1.23 s", "65.0 s"]);
     expect([0, 9.96, 65.25].map(formatSeconds)).toEqual(["0:00.0", "0:10.0", "1:05.3"]);
   });

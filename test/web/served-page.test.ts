@@ -106,6 +106,27 @@ describe.skipIf(executable === null)("the served page", () => {
     await context.close();
   }, 240_000);
 
+  it("gets an answer in the form of the schema, shown as JSON", async () => {
+    const context = await browser.newContext({ viewport: { width: 1200, height: 740 } });
+    const { page, faults } = await openPage(context, served.url);
+    page.setDefaultTimeout(40_000);
+    await page.getByRole("button", { name: "Settings" }).click();
+    await page.getByLabel("Longest answer").fill("64");
+    await page.getByLabel("Answer as JSON").check();
+    await page.getByRole("button", { name: "Done" }).click();
+    await dropFile(page, STREET);
+    await page.getByRole("list", { name: "Attached" }).waitFor();
+    await page.locator("#composer").fill("What is there, and how many?");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Answer again" }).waitFor();
+    const text = await page.getByRole("article", { name: "Answer" }).locator("pre").textContent();
+    const { objects, count } = JSON.parse(text ?? "") as { objects: unknown[]; count: unknown };
+    expect(objects.every((name) => typeof name === "string")).toBe(true);
+    expect(Number.isInteger(count)).toBe(true);
+    expect(faults).toEqual({ foreignRequests: [], policyViolations: [], errors: [] });
+    await context.close();
+  }, 120_000);
+
   it.skipIf(!canMake("WebM", WEBM))(
     "shows the frames of a WebM clip at the seconds that the server took",
     async () => {

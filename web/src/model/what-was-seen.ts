@@ -86,7 +86,8 @@ export function summaryText(report: AnswerReport, usage: ChatUsage | null): stri
   parts.push(`first word after ${formatMs(report.timings.ttft_ms)}`);
   const speed = report.timings.decode_tokens_per_second;
   if (speed > 0) parts.push(`${formatSpeed(speed)} tokens/s`);
-  return parts.join(" · ");
+  // Lines break between the parts, not between a number and its unit.
+  return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · ");
 }
 
 /** 1 → "1 tile", 7 → "7 tiles". */
