@@ -9,16 +9,20 @@
 #include <string>
 
 #include "kernels/backward.h"
+#include "kernels/fused.h"
 #include "kernels/kernels.h"
 
 namespace nvila {
 
 // What a backend owns: threads and the kernels it chose.
 struct Context {
-  Context(int threads, const Kernels* chosen) : pool(threads), kernels(chosen), training(find_training_kernels(chosen->isa)) {}
+  Context(int threads, const Kernels* chosen)
+      : pool(threads), kernels(chosen), training(find_training_kernels(chosen->isa)),
+        fused(find_fused_kernels(chosen->isa)) {}
   ThreadPool pool;
   const Kernels* kernels;
   const TrainingKernels* training;
+  const FusedKernels* fused;
 };
 
 // Product of sizes; they are below 2^31 each, and more than 2^52 elements are no array.
@@ -90,8 +94,10 @@ class Args {
   X(patchEmbed)      \
   X(peakFma)         \
   X(pool3d)          \
+  X(quantizeGelu)    \
   X(quantizeInt4)    \
   X(quantizeInt8)    \
+  X(quantizeLayerNorm) \
   X(readAll)         \
   X(rmsNorm)         \
   X(rope)            \

@@ -31,6 +31,11 @@ export const BOUNDS = {
    * groups errs. One code that is off by one moves a result by 1e-4 of the largest.
    */
   packed: { nmse: 1e-12, relative: 1e-6, ofLargest: 1e-6, floor: 1e-30 },
+  /**
+   * A norm or gelu errs by units of 2^-24, which moves a few codes by one: 1e-4 of the largest result each. That codes are those of the
+   * separate operations, bit for bit, is test/ops/fused.test.ts.
+   */
+  roundedFunction: { nmse: 1e-8, relative: 0, ofLargest: 1e-3, floor: 1e-30 },
   /** Few f32 operations and statistics that are as good as f64: a few units of 2^-24 each. */
   norm: { nmse: 1e-13, relative: 1e-6, ofLargest: 2e-7, floor: 1e-30 },
   /** One angle in f64, sine and cosine to f32, two products: units of 2^-24 of the pair's length. */
@@ -76,6 +81,8 @@ export const CLASS_OF_OP: Readonly<Record<OpName, OpClass>> = {
   concatColumns: "exact",
   copy: "exact",
   linearPacked: "packed",
+  layerNormLinearPacked: "roundedFunction",
+  geluLinearPacked: "roundedFunction",
   embeddingPacked: "exact",
   accumulate: "exact",
   linearBackwardInput: "sum",

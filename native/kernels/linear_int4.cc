@@ -6,6 +6,7 @@
 //   3. panels, depth blocks, tiles; the first tile leaves what it unpacked for the others                   160  165  207
 //   4. the second up to 16 rows, the third beyond: a panel's sums stay in L1, its weights are awaited once  ← this
 // No gain: 8 · Σ codes by a shift where there are no zero points, instead of a product (a group's end is a tenth of a tile's time).
+#include "fused.h"
 #include "int4_tile.h"
 #include "linear.h"
 
@@ -18,7 +19,6 @@ constexpr int64_t kDirectRows = 16;                   // up to here every tile u
 constexpr int64_t kDepth = 1024;                      // inputs of a depth block: 16 KiB unpacked stay in L1 while all rows of a chunk run past them
 constexpr int64_t kChunkBytes = int64_t{192} << 10;   // of a chunk's codes, all inputs: they stay in L2 while panels run past them
 constexpr int64_t kMostChunkRows = 120, kLeastChunkRows = 24;  // multiples of tiles and of 1, 2 and 3 bytes
-constexpr int64_t kMostRowsOfPart = 4096;             // rows that are quantised at a time
 constexpr int64_t kAheadBytes = 4096;                 // of the prefetch for few rows
 
 struct Product {

@@ -2,6 +2,7 @@
 // Versions (1024 rows, one thread of a busy Zen 3, GOP/s for 1152 → 4304 and 4304 → 1152; a tile alone in L1 runs at 179):
 //   1. chunks of 48 rows; the first tile of a chunk waits for the panel             140  140
 //   2. chunks as large as L2 holds; four tiles prefetch a quarter of a block each   153  156  ← this
+#include "fused.h"
 #include "int8_tile.h"
 #include "linear.h"
 
@@ -14,7 +15,6 @@ constexpr int64_t kSteps = 288;        // of a depth block: 18 KiB of a panel st
 constexpr int64_t kStreamedRows = 16;       // up to here panels are read from memory once and prefetched
 constexpr int64_t kChunkBytes = int64_t{192} << 10;  // of a chunk's codes, all inputs: they stay in L2 while panels run past them
 constexpr int64_t kMostChunkRows = 120, kLeastChunkRows = 24;  // multiples of tiles
-constexpr int64_t kMostRowsOfPart = 4096;  // rows of x that are quantised at a time
 constexpr int64_t kAheadBytes = 4096;  // of the prefetch for one row
 
 // Rows [t, t + rows) of one depth block.

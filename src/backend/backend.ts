@@ -57,6 +57,13 @@ export type Int4Activations = "int8" | "int16" | "int24";
 
 export type GeluKind = "tanh" | "erf";
 
+/** A layer norm over the last axis: weight[C], bias[C]. */
+export interface NormOperands {
+  readonly weight: Operand;
+  readonly bias: Operand;
+  readonly eps: number;
+}
+
 export interface AttentionOptions {
   /** Multiplies q·k before the softmax; usually D^-0.5. */
   readonly scale: number;
@@ -123,6 +130,10 @@ export interface Backend {
    * group (int4 weights), exact integer sums, and the scales applied to those. The definition is reference/linear-packed.ts.
    */
   linearPacked(out: Operand, x: Operand, weight: PackedWeight, bias: Operand | null): void;
+  /** `linearPacked` of layerNorm(x). A backend need not store the norm, nor compute it again for the next weight. */
+  layerNormLinearPacked(out: Operand, x: Operand, norm: NormOperands, weight: PackedWeight, bias: Operand | null): void;
+  /** `linearPacked` of gelu(x). A backend need not store it. */
+  geluLinearPacked(out: Operand, x: Operand, kind: GeluKind, weight: PackedWeight, bias: Operand | null): void;
   /** out[T, C]: row ids[t] of the packed table [V, C], as f32. Ids are checked by the caller. */
   embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void;
   /** out[T, C]: (x − mean) / sqrt(var + eps) · weight[C] + bias[C], population variance. */

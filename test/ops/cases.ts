@@ -34,6 +34,8 @@ export type OpName =
   | "concatColumns"
   | "copy"
   | "linearPacked"
+  | "layerNormLinearPacked"
+  | "geluLinearPacked"
   | "embeddingPacked"
   | BackwardOpName;
 

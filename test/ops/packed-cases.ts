@@ -2,7 +2,7 @@
  * Op cases of quantised weights: every group size, with and without zero points, the ends of codes and of activations, sizes around panels
  * of 8 outputs and blocks of 32 and 64 inputs, few rows and many. Weights are closures: a case packs them on the backend it runs on.
  */
-import type { Backend, Operand, PackedWeight } from "../../src/backend/backend.ts";
+import type { Backend, GeluKind, Operand, PackedWeight } from "../../src/backend/backend.ts";
 import type { Int4Weight, Int8Weight, QuantizedWeight } from "../../src/core/quantized-weight.ts";
 import type { OpCase, WeightDType } from "./cases.ts";
 import { type InputSpec, noiseSource } from "./inputs.ts";
@@ -92,6 +92,35 @@ function embeddingPacked(T: number, weight: QuantizedWeight): OpCase {
   };
 }
 
+function layerNormLinearPacked(T: number, weight: QuantizedWeight, dtype: WeightDType = "bf16"): OpCase {
+  const [M, C] = weight.shape;
+  return {
+    op: "layerNormLinearPacked",
+    name: `T=${T} C=${C} M=${M} ${weight.format} ${dtype}`,
+    out: [T, M],
+    inputs: [
+      { dtype: "f32", shape: [T, C] },
+      { dtype, shape: [C] },
+      { dtype, shape: [C] },
+      { dtype: "f32", shape: [M] },
+    ],
+    weights: [1, 2, 3],
+    run: (backend, out, [x, w, b, bias]) =>
+      backend.layerNormLinearPacked(out, x, { weight: w, bias: b, eps: 1e-6 }, backend.pack(weight), bias),
+  };
+}
+
+function geluLinearPacked(T: number, kind: GeluKind, weight: QuantizedWeight): OpCase {
+  const [M, C] = weight.shape;
+  return {
+    op: "geluLinearPacked",
+    name: `T=${T} C=${C} M=${M} ${weight.format} ${kind}`,
+    out: [T, M],
+    inputs: [{ dtype: "f32", shape: [T, C], fill: (_, noise) => 4 * noise() }],
+    run: (backend, out, [x]) => backend.geluLinearPacked(out, x, kind, backend.pack(weight), null),
+  };
+}
+
 /** Nearly all values at the ends: sums of neighbours are as large as they get. */
 const ends = { fill: (_: number, noise: () => number) => (noise() < 0 ? -1 : 1) };
 const equal = { fill: () => -3 };
@@ -132,6 +161,15 @@ export const PACKED_CASES: readonly OpCase[] = [
   ]),
   linearPacked(130, int8Weight([300, 200])),
   linearPacked(130, int4Weight([300, 512], 128)),
+  ...[0, 1, 3, 17].flatMap((T) => [
+    layerNormLinearPacked(T, int8Weight([20, 83])),
+    layerNormLinearPacked(T, int8Weight([20, 1152]), "f32"),
+    layerNormLinearPacked(T, int4Weight([20, 64], 32), "f16"),
+    geluLinearPacked(T, "tanh", int8Weight([20, 83])),
+    geluLinearPacked(T, "erf", int8Weight([20, 430])),
+    geluLinearPacked(T, "tanh", int4Weight([20, 64], 32)),
+  ]),
+  layerNormLinearPacked(4100, int8Weight([3, 8])), // more rows than a fused kernel takes
   linearPacked(0, int8Weight([8, 32])),
   linearPacked(0, int4Weight([8, 32], 32)),
   ...[0, 1, 8, 12].flatMap((rows) => [

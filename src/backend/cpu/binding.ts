@@ -130,6 +130,20 @@ export interface Binding extends TrainingBinding {
     T: number,
     C: number,
   ): void;
+  /** Codes of layerNorm(x[T, C]), for linearInt8 with `reuse`; T ≤ 4096. */
+  quantizeLayerNorm(
+    context: NativeContext,
+    x: Float32Array,
+    weight: WeightArray,
+    weightDType: DTypeCode,
+    bias: WeightArray,
+    biasDType: DTypeCode,
+    eps: number,
+    T: number,
+    C: number,
+  ): void;
+  /** Codes of gelu(x[T, C]), alike. @param isExact 1: by erf, 0: by tanh. */
+  quantizeGelu(context: NativeContext, x: Float32Array, isExact: 0 | 1, T: number, C: number): void;
   rmsNorm(
     context: NativeContext,
     out: Float32Array,

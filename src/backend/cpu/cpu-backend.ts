@@ -10,6 +10,7 @@ import type {
   GeluKind,
   Int4Activations,
   Int8Rows,
+  NormOperands,
   Operand,
   PackedFiles,
   PackedWeight,
@@ -17,8 +18,10 @@ import type {
   Storage,
 } from "../backend.ts";
 import { f32, HostMemory, i8, i32 } from "../host.ts";
+import { geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
 import type { LearningBackend, TrainingBackend } from "../training-backend.ts";
 import type { Binding } from "./binding.ts";
+import { type Codes, canFuse, isSameOrigin } from "./cpu-codes.ts";
 import { type CpuPacked, PACKED_LAYOUT, packedFromBytes, packForCpu } from "./cpu-packed.ts";
 import { cpuTraining } from "./cpu-training.ts";
 import type { NativeContext } from "./native-types.ts";
@@ -49,7 +52,7 @@ export class CpuBackend implements LearningBackend {
    * What the last product with a packed weight quantised: the next one need not do it again for the same storage (q, k and v read one norm,
    * gate and up another). Storages are written once, when an operation fills them, but for `copy` and `scatterRows`.
    */
-  #quantised: { readonly storage: Storage; readonly group: number } | null = null;
+  #quantised: Codes | null = null;
 
   /** @throws Error when the machine cannot run `isa`. */
   constructor(native: Binding, options: CpuOptions) {
@@ -118,7 +121,7 @@ export class CpuBackend implements LearningBackend {
     const { format, bytes, group, shape } = weight as CpuPacked;
     const [M] = shape;
     const [T] = rowsOf(x);
-    const reuse = this.#quantised?.storage === x.storage && this.#quantised.group === group ? 1 : 0;
+    const reuse = this.#isQuantised(x.storage, group, null) ? 1 : 0;
     const b = bias && weightArray(bias);
     const biasCode = bias ? weightCode(bias) : 0;
     this.#quantised = null;
@@ -129,7 +132,55 @@ export class CpuBackend implements LearningBackend {
       this.#native.linearInt4(this.#context, f32(out), f32(x), bytes, b, biasCode, T, M, bytesOfCode, reuse);
     }
     // Nothing was quantised where nothing was multiplied.
-    if (T > 0 && M > 0) this.#quantised = { storage: x.storage, group };
+    if (T > 0 && M > 0) this.#quantised = { storage: x.storage, group, of: null };
+  }
+
+  layerNormLinearPacked(
+    out: Operand,
+    x: Operand,
+    norm: NormOperands,
+    weight: PackedWeight,
+    bias: Operand | null,
+  ): void {
+    const [T, C] = rowsOf(x);
+    if (!canFuse(T, weight)) {
+      layerNormThenLinear(this, out, x, norm, weight, bias);
+      return;
+    }
+    if (!this.#isQuantised(x.storage, 0, norm)) {
+      const [w, b] = [weightArray(norm.weight), weightArray(norm.bias)];
+      const [wCode, bCode] = [weightCode(norm.weight), weightCode(norm.bias)];
+      this.#quantised = null;
+      this.#native.quantizeLayerNorm(this.#context, f32(x), w, wCode, b, bCode, norm.eps, T, C);
+    }
+    this.#linearOfCodes(out, x, weight as CpuPacked, bias);
+    this.#quantised = { storage: x.storage, group: 0, of: norm };
+  }
+
+  geluLinearPacked(out: Operand, x: Operand, kind: GeluKind, weight: PackedWeight, bias: Operand | null): void {
+    const [T, C] = rowsOf(x);
+    if (!canFuse(T, weight)) {
+      geluThenLinear(this, out, x, kind, weight, bias);
+      return;
+    }
+    if (!this.#isQuantised(x.storage, 0, kind)) {
+      this.#quantised = null;
+      this.#native.quantizeGelu(this.#context, f32(x), kind === "erf" ? 1 : 0, T, C);
+    }
+    this.#linearOfCodes(out, x, weight as CpuPacked, bias);
+    this.#quantised = { storage: x.storage, group: 0, of: kind };
+  }
+
+  #isQuantised(storage: Storage, group: number, of: Codes["of"]): boolean {
+    const last = this.#quantised;
+    return last?.storage === storage && last.group === group && isSameOrigin(last.of, of);
+  }
+
+  /** The product of the codes that were made last. x gives their number only. */
+  #linearOfCodes(out: Operand, x: Operand, { bytes, shape }: CpuPacked, bias: Operand | null): void {
+    const b = bias && weightArray(bias);
+    const [T] = rowsOf(x);
+    this.#native.linearInt8(this.#context, f32(out), f32(x), bytes, b, bias ? weightCode(bias) : 0, T, shape[0], 1);
   }
 
   embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void {

@@ -10,12 +10,14 @@ import type {
   GeluKind,
   Int4Activations,
   Int8Rows,
+  NormOperands,
   Operand,
   PackedWeight,
   PagedAttentionOptions,
   Storage,
 } from "../backend.ts";
 import { HostMemory } from "../host.ts";
+import { geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
 import type { LearningBackend } from "../training-backend.ts";
 import { add } from "./add.ts";
 import { areaResize } from "./area-resize.ts";
@@ -86,6 +88,20 @@ export class ReferenceBackend implements LearningBackend {
 
   linearPacked(out: Operand, x: Operand, weight: PackedWeight, bias: Operand | null): void {
     linearPacked(out, x, weight, bias, this.int4Activations);
+  }
+
+  layerNormLinearPacked(
+    out: Operand,
+    x: Operand,
+    norm: NormOperands,
+    weight: PackedWeight,
+    bias: Operand | null,
+  ): void {
+    layerNormThenLinear(this, out, x, norm, weight, bias);
+  }
+
+  geluLinearPacked(out: Operand, x: Operand, kind: GeluKind, weight: PackedWeight, bias: Operand | null): void {
+    geluThenLinear(this, out, x, kind, weight, bias);
   }
 
   embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void {

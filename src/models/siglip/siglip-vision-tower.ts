@@ -5,6 +5,7 @@
  */
 import type { GeluKind } from "../../backend/backend.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { linearOfGelu, linearsOfNorm } from "../../nn/fused-linear.ts";
 import { type Linear, linear } from "../../nn/linear.ts";
 import { LayerNorm } from "../../nn/norm.ts";
 import * as ops from "../../tensor/ops.ts";
@@ -27,7 +28,7 @@ export interface SiglipConfig {
   readonly hiddenAct: string;
 }
 
-/** Full self-attention within each tile. [B·N, C] → [B·N, C]. */
+/** Full self-attention within each tile, of normed rows. [B·N, C] → [B·N, C]. */
 export class SiglipAttention {
   readonly heads: number;
   readonly qProj: Linear;
@@ -44,13 +45,12 @@ export class SiglipAttention {
     this.outProj = linear(w.at("out_proj"), { in: C, out: C, bias: true });
   }
 
-  forward(x: Tensor, tileOffsets: Int32Array): Tensor {
+  forward(x: Tensor, norm: LayerNorm, tileOffsets: Int32Array): Tensor {
     const [T, C] = x.shape;
     const H = this.heads;
     const D = C / H;
-    const q = this.qProj.forward(x).reshape([T, H, D]); // [T, H, D]
-    const k = this.kProj.forward(x).reshape([T, H, D]); // [T, H, D]
-    const v = this.vProj.forward(x).reshape([T, H, D]); // [T, H, D]
+    const projections = linearsOfNorm([this.qProj, this.kProj, this.vProj], norm, x);
+    const [q, k, v] = projections.map((y) => y.reshape([T, H, D])); // [T, H, D]
     const y = ops.attention(q, k, v, {
       scale: D ** -0.5,
       causal: false,
@@ -61,7 +61,7 @@ export class SiglipAttention {
   }
 }
 
-/** fc2(gelu(fc1(x))). [T, C] → [T, C]. */
+/** fc2(gelu(fc1(norm(x)))). [T, C] → [T, C]. */
 export class SiglipMlp {
   readonly fc1: Linear;
   readonly fc2: Linear;
@@ -73,8 +73,9 @@ export class SiglipMlp {
     this.gelu = geluKind(cfg.hiddenAct);
   }
 
-  forward(x: Tensor): Tensor {
-    return this.fc2.forward(ops.gelu(this.fc1.forward(x), this.gelu)); // [T, M] inside
+  forward(x: Tensor, norm: LayerNorm): Tensor {
+    const [inside] = linearsOfNorm([this.fc1], norm, x); // [T, M]
+    return linearOfGelu(this.fc2, this.gelu, inside);
   }
 }
 
@@ -92,8 +93,8 @@ export class SiglipEncoderLayer {
   }
 
   forward(x: Tensor, tileOffsets: Int32Array): Tensor {
-    const h = scope(() => ops.add(x, this.attention.forward(this.norm1.forward(x), tileOffsets))); // [T, C]
-    return scope(() => ops.add(h, this.mlp.forward(this.norm2.forward(h)))); // [T, C]
+    const h = scope(() => ops.add(x, this.attention.forward(x, this.norm1, tileOffsets))); // [T, C]
+    return scope(() => ops.add(h, this.mlp.forward(h, this.norm2))); // [T, C]
   }
 }
 
