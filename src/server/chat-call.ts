@@ -15,8 +15,6 @@ export interface ChatCall {
   readonly isStream: boolean;
   readonly includeUsage: boolean;
   readonly wantsProgress: boolean;
-  /** The answer may hold calls of tools. */
-  readonly hasTools: boolean;
 }
 
 /** @throws RefusedError: 404 for another model, 400 for media that are no data: or http(s) URL or too many. */
@@ -31,7 +29,6 @@ export function chatCall(body: ChatBody, modelName: string, limits: ServerLimits
     isStream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
     wantsProgress: body.nvila?.progress ?? false,
-    hasTools: (body.tools ?? []).length > 0 && body.tool_choice !== "none",
   };
 }
 

@@ -6,7 +6,6 @@ import type { ChatCall } from "./chat-call.ts";
 import { EventStream } from "./event-stream.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import { runChoices } from "./run-choices.ts";
-import { SentText } from "./sent-text.ts";
 import type { ServedModel } from "./served-model.ts";
 import { answerError, RefusedError } from "./server-error.ts";
 import type { CheckedServerOptions } from "./server-options.ts";
@@ -70,7 +69,7 @@ export async function streamAnswer(call: ChatCall, context: StreamContext): Prom
     chunk([{ index, delta, logprobs: content, finish_reason: finish }], extra);
   };
 
-  const texts = Array.from({ length: call.n }, () => new SentText(call.hasTools));
+  const hasRole = new Array<boolean>(call.n).fill(false);
   let unfinished = call.n;
   try {
     const results = await runChoices(model, call, metrics, {
@@ -81,14 +80,12 @@ export async function streamAnswer(call: ChatCall, context: StreamContext): Prom
         ? { onProgress: ({ stage, done, total }) => chunk([], { nvila: { progress: { stage, done, total } } }) }
         : {}),
       onChunk: async (index, { text, logprobs }) => {
-        if (!texts[index].isBegun) delta(index, { role: "assistant", content: "" });
-        const ready = texts[index].push(text);
-        if (ready !== "" || logprobs) delta(index, { content: ready }, logprobs ? { logprobs } : {});
+        if (!hasRole[index]) delta(index, { role: "assistant", content: "" });
+        hasRole[index] = true;
+        if (text !== "" || logprobs) delta(index, { content: text }, logprobs ? { logprobs } : {});
         await stream.room();
       },
       onResult: (index, result) => {
-        const rest = texts[index].rest(result.text);
-        if (rest !== "") delta(index, { content: rest });
         if (result.toolCalls.length > 0) {
           delta(index, { tool_calls: result.toolCalls.map((call, i) => ({ index: i, ...toolCallOf(call) })) });
         }

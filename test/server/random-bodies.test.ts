@@ -2,8 +2,8 @@
 import { expect, it } from "vitest";
 import { sendRandomBodies } from "./send-random-bodies.ts";
 
-it("answers 400 random bodies without a fault", async () => {
-  const statuses = await sendRandomBodies(400, 5);
+it("answers 300 random bodies without a fault", async () => {
+  const statuses = await sendRandomBodies(300, 5);
   expect(statuses.get(200)).toBeGreaterThan(10);
   expect(statuses.get(400)).toBeGreaterThan(100);
-});
+}, 180_000);
