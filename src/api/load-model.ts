@@ -15,7 +15,7 @@ import { modelFacts } from "../models/nvila/model-facts.ts";
 import type { NvilaTokens } from "../models/nvila/nvila-model.ts";
 import { S2Merge } from "../models/nvila/s2-merge.ts";
 import type { QuantizeOptions } from "../quant/quantize-plan.ts";
-import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
+import { openTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { assert } from "../util/assert.ts";
 import { RequestError } from "../util/errors.ts";
 import { type BuildOptions, buildModel, openBackend } from "../worker/build-model.ts";
@@ -86,6 +86,8 @@ interface OpenedFiles
   extends Pick<LoadedModel, "name" | "files" | "config" | "tokenizer" | "tokens" | "s2" | "contextLength"> {
   readonly folder: string;
   readonly limits: EngineLimits;
+  /** Reads the rest of the tokenizer. */
+  readonly complete: () => void;
 }
 
 /** The model in a thread of its own, which opens the weights while this one reads the tokenizer. */
@@ -105,7 +107,10 @@ async function startModel(pathOrHubId: string, options: LoadOptions): Promise<Lo
   try {
     const opened = await openFiles(found, options);
     tokenizer = opened.tokenizer;
-    const { facts, device, threads } = await engine.load({ tokens: opened.tokens, limits: opened.limits });
+    const loading = engine.load({ tokens: opened.tokens, limits: opened.limits });
+    loading.catch(() => {}); // awaited below, unless the tokenizer is damaged
+    opened.complete(); // while the other thread builds the model
+    const { facts, device, threads } = await loading;
     const loadMs = performance.now() - startMs;
     return { ...loadedFrom(opened, options), facts, device, threads, loadMs, openEngine: () => engine };
   } catch (error) {
@@ -125,6 +130,7 @@ export async function openModel(pathOrHubId: string, options: LoadOptions = {}):
   const build = buildOptions(options);
   const backend = openBackend(build, onWarning);
   const opened = await openFiles(found, options);
+  opened.complete();
   signal?.throwIfAborted();
   const { files, config, tokens, limits, tokenizer } = opened;
   const model = buildModel(files, config.model, tokens, backend, build, onWarning);
@@ -153,7 +159,7 @@ async function openFiles({ name, folder }: FoundCheckpoint, options: LoadOptions
   const { onWarning = console.warn, overrides = {} } = options;
   const files = await openCheckpoint(folder, { onWarning });
   const config = parseNvilaConfig(files.configs, { overrides, label: files.label });
-  const tokenizer = createTokenizer(files.tokenizer);
+  const { tokenizer, complete } = openTokenizer(files.tokenizer);
   const contextLength = Number.isFinite(tokenizer.modelMaxLength) ? tokenizer.modelMaxLength : config.contextLength;
   const { s2Scales, s2ResizeOutputToScaleIdx } = config.model;
   return {
@@ -162,6 +168,7 @@ async function openFiles({ name, folder }: FoundCheckpoint, options: LoadOptions
     files,
     config,
     tokenizer,
+    complete,
     tokens: tokensOf(tokenizer, config),
     s2: s2Scales ? new S2Merge(s2Scales, s2ResizeOutputToScaleIdx) : null,
     contextLength,
@@ -170,7 +177,7 @@ async function openFiles({ name, folder }: FoundCheckpoint, options: LoadOptions
 }
 
 /** What is the same wherever the model runs. */
-function loadedFrom({ folder: _folder, ...opened }: OpenedFiles, options: LoadOptions) {
+function loadedFrom({ folder: _folder, complete: _complete, ...opened }: OpenedFiles, options: LoadOptions) {
   const { framesAsImages = false, onWarning = console.warn } = options;
   return { ...opened, mediaCache: new MediaCache(opened.limits.mediaCacheBytes), framesAsImages, onWarning };
 }

@@ -7,14 +7,17 @@ import { countJsonKeys } from "../util/json-depth.ts";
 const MAX_JSON_BYTES = 96 * 1024 * 1024;
 const MAX_DEPTH = 64;
 
-/** @throws ConfigError when there is no such file, or it is no JSON. */
-export function readJsonFile(path: string): unknown {
+/**
+ * @param parse Makes the values; throws SyntaxError for what is no JSON. Default: JSON.parse.
+ * @throws ConfigError when there is no such file, or it is no JSON.
+ */
+export function readJsonFile(path: string, parse: (text: string) => unknown = JSON.parse): unknown {
   const bytes = readBytes(path);
   if (countJsonKeys(bytes, MAX_DEPTH) === null) {
     throw new ConfigError("checkpoint", `${path} nests deeper than ${MAX_DEPTH} levels`);
   }
   try {
-    return JSON.parse(decode(bytes, path));
+    return parse(decode(bytes, path));
   } catch (error) {
     if (error instanceof NvilaError) throw error;
     throw new ConfigError("checkpoint", `${path} is no valid JSON: ${messageOf(error)}`, { cause: error });

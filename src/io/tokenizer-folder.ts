@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { isJsonObject } from "../checkpoint/config-files.ts";
 import { parseMergesText, qwen2TokenizerJson } from "../tokenizer/qwen2-json.ts";
 import type { TokenizerFiles } from "../tokenizer/tokenizer-files.ts";
+import { parseTokenizerJson } from "../tokenizer/vocabulary-text.ts";
 import { ConfigError } from "../util/errors.ts";
 import { readJsonFile, readTextFile } from "./json-file.ts";
 
@@ -21,7 +22,9 @@ export function findTokenizerFiles(folders: readonly string[]): TokenizerFiles {
   const tokenizerConfig = json("tokenizer_config.json");
   const chatTemplate = findChatTemplate(folder, tokenizerConfig);
   return {
-    tokenizerJson: has("tokenizer.json") ? json("tokenizer.json") : jsonFromVocabulary(folder),
+    tokenizerJson: has("tokenizer.json")
+      ? readJsonFile(join(folder, "tokenizer.json"), parseTokenizerJson)
+      : jsonFromVocabulary(folder),
     tokenizerConfig,
     ...(has("added_tokens.json") && { addedTokens: json("added_tokens.json") }),
     ...(has("special_tokens_map.json") && { specialTokensMap: json("special_tokens_map.json") }),

@@ -13,6 +13,7 @@ export interface ByteBpeModel {
   readonly vocab: ReadonlyMap<string, number>;
   /** Id of the token of each byte, −1 where the vocabulary has none (such bytes are dropped, as in HF tokenizers). */
   readonly byteIds: Int32Array;
+  /** May be read when it is first looked at. @throws ConfigError when they are damaged. */
   readonly merges: MergeTable;
   /** A pre-token that is a token itself is taken whole. */
   readonly ignoreMerges: boolean;
@@ -64,8 +65,12 @@ export class ByteBpe {
 
   /** Symbols are a linked list in place; a queue holds candidate pairs, and a popped pair that has changed since is skipped. */
   #mergeAll(symbols: Int32Array, out: number[]): void {
-    const { merges } = this.#model;
     const n = symbols.length;
+    if (n < 2) {
+      if (n === 1) out.push(symbols[0]);
+      return;
+    }
+    const { merges } = this.#model;
     const next = new Int32Array(n);
     const previous = new Int32Array(n);
     const queue = new NumberQueue(n + 1);

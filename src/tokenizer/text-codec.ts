@@ -18,7 +18,7 @@ export interface Vocabulary {
 export class TextCodec {
   /** The highest id plus one. */
   readonly length: number;
-  readonly #tokens: ReadonlyMap<number, string>;
+  readonly #tokens: readonly (string | undefined)[];
   readonly #vocab: ReadonlyMap<string, number>;
   readonly #added: AddedTokens;
   readonly #bpe: ByteBpe;
@@ -40,9 +40,7 @@ export class TextCodec {
       (token) => token.normalized,
       (text) => this.#preTokenizer.normalize(text),
     );
-    let length = 0;
-    for (const id of parts.tokens.keys()) length = Math.max(length, id + 1);
-    this.length = length;
+    this.length = parts.tokens.length;
   }
 
   /** @throws RequestError when a stretch of text is too long for the split pattern (tens of megabytes without a break). */
@@ -115,7 +113,7 @@ export class TextCodec {
   }
 
   #bytesOf(id: number, skipSpecialTokens: boolean): Uint8Array | null {
-    const token = this.#tokens.get(id);
+    const token = this.#tokens[id];
     if (token === undefined || (skipSpecialTokens && this.#added.at(id)?.special)) return null;
     return bytesOfToken(token);
   }

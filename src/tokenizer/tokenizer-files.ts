@@ -10,6 +10,7 @@ import { MergeTable } from "./merge-table.ts";
 
 /** Parsed contents of the files; only the first two must be there. */
 export interface TokenizerFiles {
+  /** `model.vocab` may be a Map. */
   readonly tokenizerJson: unknown;
   readonly tokenizerConfig: unknown;
   /** added_tokens.json. */
@@ -22,7 +23,8 @@ export interface TokenizerFiles {
 
 export interface TokenizerParts {
   readonly model: ByteBpeModel;
-  readonly tokens: ReadonlyMap<number, string>;
+  /** By id, added tokens included; ids without a token are undefined. */
+  readonly tokens: readonly (string | undefined)[];
   readonly added: AddedTokens;
   readonly isNfc: boolean;
   readonly patterns: readonly string[];
@@ -43,11 +45,14 @@ const NVILA_TOKENS: readonly string[] = [SENTINEL_TOKEN, IMAGE_TOKEN, VIDEO_TOKE
 const NAMED_TOKENS = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 /** Ids index tables of this size; the largest published vocabularies have 2¹⁸ tokens. */
 const MAX_ID = 2 ** 24;
+const PAIR = 'two tokens as "a b" or ["a", "b"]';
 const ID_RANGE = `an integer in 0..${MAX_ID - 1}`;
 
 type Json = Readonly<Record<string, unknown>>;
 
 /**
+ * All but the merge rules, which are read when they are first looked at.
+ *
  * @param required Special tokens that are appended in this order when the files lack them.
  * @throws ConfigError when a file is damaged or describes another kind of tokenizer.
  */
@@ -64,9 +69,8 @@ export function readTokenizerFiles(files: TokenizerFiles, required: readonly str
   const additional = [config, specialMap].flatMap((map) => contentsOf(map.additional_special_tokens));
   const added = readAddedTokens(json, config, files.addedTokens, model.vocab);
   appendSpecialTokens(added, model.vocab, [...Object.values(namedTokens), ...additional, ...required]);
-  const tokens = new Map<number, string>();
-  for (const [token, id] of model.vocab) tokens.set(id, token);
-  for (const { id, content } of added.values()) tokens.set(id, content);
+  const tokens = tokensById(model.vocab);
+  for (const { id, content } of added.values()) tokens[id] = content;
   return {
     model,
     tokens,
@@ -85,38 +89,97 @@ function readModel(model: Json): ByteBpeModel {
   for (const field of ["continuing_subword_prefix", "end_of_word_suffix", "dropout", "byte_fallback"]) {
     if (model[field]) refuse(`tokenizer.json model.${field}`, "nothing (byte-level BPE)", model[field]);
   }
-  const vocab = new Map<string, number>();
-  const ids = object(model.vocab, "tokenizer.json model.vocab");
-  const isTaken = new Uint8Array(MAX_ID);
-  // Some 150 000 tokens: neither a list of them nor a message for each.
-  for (const token in ids) {
-    const id = isId(ids[token]) ? ids[token] : refuse(`the id of ${JSON.stringify(token)}`, ID_RANGE, ids[token]);
-    if (isTaken[id]) refuse("tokenizer.json model.vocab", "one token for each id", "an id twice");
-    isTaken[id] = 1;
-    vocab.set(token, id);
-  }
+  const vocab = readVocabulary(model.vocab);
   const byteIds = Int32Array.from(CHAR_OF_BYTE, (char) => vocab.get(char) ?? -1);
   if (byteIds.every((id) => id < 0)) refuse("tokenizer.json model.vocab", "tokens for bytes", "none");
-  return { vocab, byteIds, merges: readMerges(model.merges, vocab), ignoreMerges: model.ignore_merges === true };
+  let merges: MergeTable | null = null;
+  return {
+    vocab,
+    byteIds,
+    ignoreMerges: model.ignore_merges === true,
+    get merges() {
+      merges ??= readMerges(model.merges, vocab);
+      return merges;
+    },
+  };
+}
+
+/** Some 150 000 tokens: neither a list of them nor a message for each. */
+function readVocabulary(value: unknown): ReadonlyMap<string, number> {
+  const vocab = value instanceof Map ? value : mapOf(object(value, "tokenizer.json model.vocab"));
+  const isTaken = new Uint8Array(MAX_ID);
+  for (const [token, given] of vocab) {
+    const id = isId(given) ? given : refuse(`the id of ${JSON.stringify(token)}`, ID_RANGE, given);
+    if (isTaken[id]) refuse("tokenizer.json model.vocab", "one token for each id", "an id twice");
+    isTaken[id] = 1;
+  }
+  return vocab;
+}
+
+function mapOf(object: Json): Map<string, unknown> {
+  const map = new Map<string, unknown>();
+  for (const key in object) map.set(key, object[key]);
+  return map;
 }
 
 function readMerges(value: unknown, vocab: ReadonlyMap<string, number>): MergeTable {
   if (!Array.isArray(value)) return refuse("tokenizer.json model.merges", "a list", value);
   const table = new MergeTable(value.length);
-  for (const [index, merge] of value.entries()) {
-    const pair: readonly unknown[] = typeof merge === "string" ? merge.split(" ") : Array.isArray(merge) ? merge : [];
-    const [left, right] = pair;
-    if (pair.length !== 2 || typeof left !== "string" || typeof right !== "string") {
-      refuse(`tokenizer.json model.merges[${index}]`, 'two tokens as "a b" or ["a", "b"]', merge);
-    }
-    const ids = [left, right, `${left}${right}`].map((token) => vocab.get(token as string));
-    const [leftId, rightId, mergedId] = ids;
+  const merged = new MergedTokens(vocab);
+  for (let index = 0; index < value.length; index++) {
+    const merge: unknown = value[index];
+    const [left, right] = pairOf(merge) ?? refuse(`tokenizer.json model.merges[${index}]`, PAIR, merge);
+    const leftId = vocab.get(left);
+    const rightId = vocab.get(right);
+    const mergedId = merged.idOf(left, right);
     if (leftId === undefined || rightId === undefined || mergedId === undefined) {
-      refuse(`tokenizer.json model.merges[${index}]`, "tokens of the vocabulary", merge);
+      return refuse(`tokenizer.json model.merges[${index}]`, "tokens of the vocabulary", merge);
     }
-    table.add(leftId as number, rightId as number, mergedId as number);
+    table.add(leftId, rightId, mergedId);
   }
   return table;
+}
+
+function pairOf(merge: unknown): readonly [left: string, right: string] | null {
+  if (typeof merge === "string") {
+    const space = merge.indexOf(" ");
+    const isPair = space >= 0 && !merge.includes(" ", space + 1);
+    return isPair ? [merge.slice(0, space), merge.slice(space + 1)] : null;
+  }
+  if (!Array.isArray(merge) || merge.length !== 2) return null;
+  const [left, right] = merge;
+  return typeof left === "string" && typeof right === "string" ? [left, right] : null;
+}
+
+/** Ids without a token are holes; the last one has a token. */
+function tokensById(vocab: ReadonlyMap<string, number>): (string | undefined)[] {
+  const tokens = new Array<string | undefined>(vocab.size);
+  for (const [token, id] of vocab) tokens[id] = token;
+  return tokens;
+}
+
+/** Looks a merged token up without joining its halves where rules and ids have one order, as training leaves them. */
+class MergedTokens {
+  readonly #vocab: ReadonlyMap<string, number>;
+  readonly #tokens: readonly (string | undefined)[];
+  #nextId = 0;
+
+  constructor(vocab: ReadonlyMap<string, number>) {
+    this.#vocab = vocab;
+    this.#tokens = tokensById(vocab);
+  }
+
+  idOf(left: string, right: string): number | undefined {
+    const guess = this.#tokens[this.#nextId];
+    const isIt =
+      guess !== undefined &&
+      guess.length === left.length + right.length &&
+      guess.startsWith(left) &&
+      guess.endsWith(right);
+    const id = isIt ? this.#nextId : this.#vocab.get(left + right);
+    if (id !== undefined) this.#nextId = id + 1;
+    return id;
+  }
 }
 
 /** True for NFC, false for none. */

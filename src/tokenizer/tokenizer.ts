@@ -56,16 +56,36 @@ export interface Tokenizer {
 
 /** @throws ConfigError when a file is damaged or not a byte-level BPE tokenizer with an eos token. */
 export function createTokenizer(files: TokenizerFiles): Tokenizer {
-  return new NvilaTokenizer(readTokenizerFiles(files));
+  const { tokenizer, complete } = openTokenizer(files);
+  complete();
+  return tokenizer;
+}
+
+/**
+ * A tokenizer in two steps, so that ids of special tokens are there while merge rules are still to be read.
+ *
+ * @returns The tokenizer, which works at once, and `complete`, which reads what would else be read at first use, and tells what is wrong
+ * with it by a ConfigError.
+ * @throws ConfigError as `createTokenizer`, but for merge rules and chat template.
+ */
+export function openTokenizer(files: TokenizerFiles): { tokenizer: Tokenizer; complete: () => void } {
+  const parts = readTokenizerFiles(files);
+  const tokenizer = new NvilaTokenizer(parts);
+  const complete = (): void => {
+    parts.model.merges.rank(0, 0); // reads them
+    void tokenizer.stopIds;
+  };
+  return { tokenizer, complete };
 }
 
 class NvilaTokenizer implements Tokenizer {
   readonly length: number;
   readonly eosId: number;
   readonly modelMaxLength: number;
-  readonly stopIds: ReadonlySet<number>;
   readonly imageId: number;
   readonly videoId: number;
+  readonly #hasTemplate: boolean;
+  #stopIds: ReadonlySet<number> | null = null;
   readonly #codec: TextCodec;
   readonly #template: ChatTemplate;
 
@@ -77,7 +97,12 @@ class NvilaTokenizer implements Tokenizer {
     this.eosId = this.#required(parts.namedTokens.eos_token, "eos_token");
     this.imageId = this.#required(IMAGE_TOKEN, "image token");
     this.videoId = this.#required(VIDEO_TOKEN, "video token");
-    this.stopIds = parts.chatTemplate === null ? new Set([this.eosId]) : inferStopIds(this);
+    this.#hasTemplate = parts.chatTemplate !== null;
+  }
+
+  get stopIds(): ReadonlySet<number> {
+    this.#stopIds ??= this.#hasTemplate ? inferStopIds(this) : new Set([this.eosId]);
+    return this.#stopIds;
   }
 
   encode(text: string): number[] {
