@@ -65,6 +65,7 @@ function summary(stages: readonly StageLog[]): string {
       sum(steps, (step) => step.samples).toLocaleString("en"),
       sum(steps, (step) => step.tokens).toLocaleString("en"),
       (sum(steps, (step) => step.samples) / seconds).toFixed(2),
+      `${(sum(steps, (step) => step.paddedRows) / sum(steps, (step) => step.rows)).toFixed(2)}×`,
       `${last.skipped.broken + last.skipped.empty}`,
       `${(seconds / 60).toFixed(1)} min`,
     ];
@@ -78,6 +79,7 @@ function summary(stages: readonly StageLog[]): string {
     "samples",
     "tokens learnt",
     "samples/s",
+    "rows if padded",
     "left out",
     "time",
   ];

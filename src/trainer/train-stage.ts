@@ -43,6 +43,8 @@ export interface LoggedStep {
   readonly tokens: number;
   /** Rows that went through the language model. */
   readonly rows: number;
+  /** Rows that padding every sample to the longest of its micro-batch would have taken. */
+  readonly paddedRows: number;
   readonly samples: number;
   /** Samples left out so far: media or conversations that cannot be used, and such without anything to learn. */
   readonly skipped: { readonly broken: number; readonly empty: number };
@@ -168,6 +170,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
         totalSteps,
         ...result,
         learningRate: stage.learningRate * factor,
+        paddedRows: loaded.reduce((sum, batch) => sum + paddedRows(batch.cuSeqlens), 0),
         samples: loaded.reduce((sum, batch) => sum + batch.samples.length, 0),
         skipped: loader.skipped,
         seconds: (performance.now() - startMs) / 1000,
@@ -239,4 +242,10 @@ function timeTokenIds(
 ): Int32Array | null {
   if (!times || times.count === 0) return null;
   return Int32Array.from({ length: times.count }, (_, t) => encode(times.format.replace("{t}", String(t)))[0]);
+}
+
+function paddedRows(cuSeqlens: Int32Array): number {
+  let longest = 0;
+  for (let i = 0; i + 1 < cuSeqlens.length; i++) longest = Math.max(longest, cuSeqlens[i + 1] - cuSeqlens[i]);
+  return longest * (cuSeqlens.length - 1);
 }

@@ -125,6 +125,8 @@ describe("nvila train", () => {
     expect(model.llm.vocabularySize).toBeGreaterThan(0);
     const log = readFileSync(join(folder, "whole/all/log.jsonl"), "utf8").trim().split("\n");
     expect(log.map((line) => (JSON.parse(line) as LoggedStep).loss)).toEqual(losses);
+    const steps = log.map((line) => JSON.parse(line) as LoggedStep);
+    expect(steps.every(({ rows, paddedRows }) => paddedRows >= rows)).toBe(true);
     const report = readFileSync(join(folder, "whole/report.html"), "utf8");
     expect(report).toContain(`<td>24 of 24</td><td>${losses[0].toFixed(3)}</td>`);
     expect(report).not.toMatch(/NaN|https?:|<script/);
