@@ -1,7 +1,7 @@
 /** Any file of training samples as a task: JSON lines with `questions` as `nvila synth` writes them, else the first exchange of each sample. */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
 import type { EvalExample, EvalMedia, EvalTask } from "../eval/task.ts";
 import { openJsonSamples } from "../loader/json-samples.ts";
@@ -33,7 +33,8 @@ const questionsSchema = z.object({
 export async function openFileTask(path: string, count: number | null): Promise<EvalTask & { close(): Promise<void> }> {
   const samples = await openJsonSamples(path, dirname(path));
   const { size, mtimeMs } = await stat(path);
-  const name = basename(path).replace(/\.jsonl?$/i, "");
+  // "scenes/test" rather than "test": sets of several families have files of equal names.
+  const name = `${basename(dirname(resolve(path)))}/${basename(path).replace(/\.jsonl?$/i, "")}`;
   return {
     name,
     headline: "score",
