@@ -21,6 +21,8 @@ export interface ChatCall {
 export function chatCall(body: ChatBody, modelName: string, limits: ServerLimits): ChatCall {
   checkModel(body.model ?? null, modelName);
   const budget = { chars: limits.textChars, media: limits.mediaParts, frames: limits.frames };
+  takeText(JSON.stringify(body.tools ?? []), "tools", budget);
+  takeText(JSON.stringify(body.response_format ?? {}), "response_format", budget);
   const messages = body.messages.map((message, i) => toMessage(message, `messages[${i}]`, budget));
   return {
     messages,
@@ -98,6 +100,7 @@ function toMessage(message: ChatBodyMessage, path: string, budget: Budget): Mess
   const role = message.role === "developer" ? "system" : message.role;
   const calls = message.role === "assistant" ? (message.tool_calls ?? []) : [];
   const toolCalls = calls.map(({ id, function: { name, arguments: args } }) => ({ id, name, arguments: args }));
+  takeText(JSON.stringify(calls), `${path}.tool_calls`, budget);
   return {
     role,
     content: parts.map((part, i) => toPart(part, `${path}.content[${i}]`, budget)),
@@ -106,10 +109,15 @@ function toMessage(message: ChatBodyMessage, path: string, budget: Budget): Mess
   };
 }
 
+/** Text is read by the tokenizer or a schema's compiler, whose time grows with it. */
+function takeText(text: string, path: string, budget: Budget): void {
+  budget.chars -= text.length;
+  if (budget.chars < 0) throw wrong(path, "the request holds more text than the server takes");
+}
+
 function toPart(part: ChatBodyPart, path: string, budget: Budget): Part {
   if (part.type === "text") {
-    budget.chars -= part.text.length;
-    if (budget.chars < 0) throw wrong(`${path}.text`, "the request holds more text than the server takes");
+    takeText(part.text, `${path}.text`, budget);
     return part;
   }
   if (--budget.media < 0) throw wrong(path, "the request holds more pictures and videos than the server takes");

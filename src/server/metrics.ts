@@ -2,9 +2,12 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { GenerationResult } from "../api/generation.ts";
 import { visualTokensOf } from "./chat-answer.ts";
+import type { ServedModel } from "./served-model.ts";
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const TOKEN_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+type EngineStats = NonNullable<ServedModel["stats"]>;
 
 export interface MetricsSource {
   /** Answers that are being worked on, and those of them without a first token. */
@@ -12,6 +15,8 @@ export interface MetricsSource {
   readonly waiting: () => number;
   /** Bytes of request bodies in memory. */
   readonly bodyBytes: () => number;
+  /** What the engine has in use; undefined when the model does not tell. */
+  readonly engine: () => EngineStats | undefined;
 }
 
 export class ServerMetrics {
@@ -57,7 +62,12 @@ export class ServerMetrics {
     this.#cacheHits = counter("prefix_cache_total", "Answers whose prompt began with one that was known", ["result"]);
     gauge("answers_running", "Answers that are being worked on", source.running);
     gauge("answers_waiting", "Answers that have no token yet", source.waiting);
-    gauge("body_bytes", "Bytes of request bodies in memory", source.bodyBytes);
+    gauge("body_bytes", "Bytes of request bodies and fetched media in memory", source.bodyBytes);
+    gauge("engine_running", "Requests that the engine works on", () => source.engine()?.running ?? 0);
+    gauge("engine_waiting", "Requests that wait for the engine", () => source.engine()?.waiting ?? 0);
+    gauge("kv_blocks", "Blocks of keys and values", () => source.engine()?.blocks ?? 0);
+    gauge("kv_blocks_held", "Blocks that running requests hold", () => source.engine()?.heldBlocks ?? 0);
+    gauge("vision_cache_bytes", "Encoded pictures and videos in memory", () => source.engine()?.visionBytes ?? 0);
   }
 
   request(route: string, status: number, seconds: number): void {

@@ -46,6 +46,7 @@ export class Server {
       running: () => this.#answers.running,
       waiting: () => this.#answers.waiting,
       bodyBytes: () => this.#bodies.bytes,
+      engine: () => model.stats,
     });
     const app = createApp({
       model,

@@ -202,7 +202,8 @@ describe("log and metrics", () => {
     expect(value("nvila_inter_token_seconds_count")).toBe(14);
     expect(value('nvila_requests_total{route="/v1/chat/completions",status="200"}')).toBe(2);
     expect(value('nvila_refusals_total{code="invalid_value"}')).toBe(1);
-    expect(value("nvila_answers_running")).toBe(0);
+    expect([value("nvila_answers_running"), value("nvila_engine_running")]).toEqual([0, 0]);
+    expect(value("nvila_kv_blocks")).toBe(model.stats.blocks);
     expect(value('nvila_stage_seconds_count{stage="vision"}')).toBe(2);
     expect(text).toMatch(/^process_resident_memory_bytes \d/m);
   });

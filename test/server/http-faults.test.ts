@@ -116,6 +116,28 @@ describe("oversized and slow requests", () => {
     await until(() => server.stats.bodyBytes === 0);
   });
 
+  it("may hold so much text, of questions, tools and schemas together", async () => {
+    const { url } = await startServer(model, { limits: { textChars: 1000 } });
+    const tool = { type: "function", function: { name: "f", description: "d".repeat(1200) } };
+    const schema = { type: "json_schema", json_schema: { name: "x", schema: { const: "c".repeat(1200) } } };
+    const call = { id: "1", type: "function", function: { name: "f", arguments: JSON.stringify("a".repeat(1200)) } };
+    const called = [
+      { role: "user", content: "Hi" },
+      { role: "assistant", tool_calls: [call] },
+    ];
+    for (const [body, param] of [
+      [question("q".repeat(1200)), "messages[0].content[0].text"],
+      [question("Hi", { tools: [tool] }), "tools"],
+      [question("Hi", { response_format: schema }), "response_format"],
+      [{ messages: called }, "messages[1].tool_calls"],
+    ] as const) {
+      const answer = await ask(url, body);
+      expect([answer.status, answer.body.error.param]).toEqual([400, param]);
+      expect(answer.body.error.message).toMatch(/more text than the server takes/);
+    }
+    expect((await ask(url, question("q".repeat(600)))).status).toBe(200);
+  });
+
   it("share a budget of bytes", async () => {
     const { url, server } = await startServer(model, { limits: { openBodyBytes: 3000 } });
     const { port } = new URL(url);
