@@ -38,7 +38,7 @@ export const LAYER_ROWS: readonly RowGroup[] = [
   [siglipLayerRow("int8"), siglipLayerRow("bf16")],
   [qwen2PrefillRow({ T: 512, S: 512, format: "int4" }), qwen2PrefillRow({ T: 512, S: 512, format: "bf16" })],
   [qwen2DecodeRow({ S: 1024 })],
-  [1, 2, 4, 8, 16].map((sequences) => qwen2StreamsRow({ sequences, S: 512, blocks: 10 })),
+  qwen2Streams([1, 2, 4, 8, 16], { S: 512, blocks: 10 }),
 ];
 
 /** Of a layer's matrices. Quantised ones are multiplied by int8 codes. */
@@ -91,7 +91,22 @@ function qwen2DecodeRow({ S }: { S: number }): BenchRow {
  * One new position of each of several sequences after S − 1 cached ones, over blocks of keys and values, int4 weights from memory. `n` of them
  * give n / (time by the first) times the tokens of one.
  */
-function qwen2StreamsRow({ sequences, S, blocks }: { sequences: number; S: number; blocks: number }): BenchRow {
+function qwen2Streams(counts: readonly number[], { S, blocks }: { S: number; blocks: number }): RowGroup {
+  let shared: readonly Qwen2Block[] | null = null; // by all rows: one model's weights
+  const layersOn = (backend: Backend): readonly Qwen2Block[] => {
+    shared ??= qwen2Blocks(backend, blocks, "int4");
+    return shared;
+  };
+  return counts.map((sequences) => qwen2StreamsRow({ sequences, S, blocks, layersOn }));
+}
+
+function qwen2StreamsRow(o: {
+  sequences: number;
+  S: number;
+  blocks: number;
+  layersOn: (backend: Backend) => readonly Qwen2Block[];
+}): BenchRow {
+  const { sequences, S, blocks, layersOn } = o;
   const { hiddenSize: C, kvHeads, headDim } = QWEN2;
   const cacheBytes = 2 * S * kvHeads * headDim * 4;
   return {
@@ -99,7 +114,7 @@ function qwen2StreamsRow({ sequences, S, blocks }: { sequences: number; S: numbe
     limit: "read",
     work: blocks * (qwen2Parameters(QWEN2) * (1 / 2 + 2 / 128) + sequences * cacheBytes),
     setup(backend) {
-      const layers = qwen2Blocks(backend, blocks, "int4");
+      const layers = layersOn(backend);
       const size = { layers: blocks, kvHeads, headDim };
       const perSequence = blocksFor(S);
       const pool = new KvPool(backend, size, sequences * perSequence * KvPool.blockBytes(size));
