@@ -9,7 +9,8 @@ const TIME = "(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,9})?(?:Z|[+-](?:[0
 const LABEL = "[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?";
 const HOST = `${LABEL}(?:\\.${LABEL}){0,3}`;
 const BYTE = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
-const URI = `https?://${HOST}(?::[1-9]\\d{0,3})?(?:/[A-Za-z0-9._~-]{1,64}){0,16}/?(?:\\?[A-Za-z0-9._~=&-]{1,256})?(?:#[A-Za-z0-9._~-]{1,64})?`;
+const PATH = "(?:/[A-Za-z0-9._~-]+)*";
+const URI = `https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?::[1-9]\\d{0,3})?${PATH}/?(?:\\?[A-Za-z0-9._~=&-]+)?(?:#[A-Za-z0-9._~-]+)?`;
 const AMOUNT = "\\d{1,6}";
 const DATE_SPAN = `(?:${AMOUNT}Y(?:${AMOUNT}M(?:${AMOUNT}D)?)?|${AMOUNT}M(?:${AMOUNT}D)?|${AMOUNT}D)`;
 const TIME_SPAN = `T(?:${AMOUNT}H(?:${AMOUNT}M(?:${AMOUNT}S)?)?|${AMOUNT}M(?:${AMOUNT}S)?|${AMOUNT}S)`;
@@ -27,6 +28,6 @@ export const FORMATS: ReadonlyMap<string, string> = new Map(
     ipv4: `${BYTE}\\.${BYTE}\\.${BYTE}\\.${BYTE}`,
     ipv6: "(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}",
     uri: URI,
-    "uri-reference": `(?:${URI}|/[A-Za-z0-9._~-]{1,64}(?:/[A-Za-z0-9._~-]{1,64}){0,16})`,
+    "uri-reference": `(?:${URI}|/[A-Za-z0-9._~-]+${PATH})`,
   }).map(([name, pattern]) => [name, `^(?:${pattern})$`]),
 );

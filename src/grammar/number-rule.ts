@@ -137,14 +137,27 @@ class DigitRules {
     const beforeDigit = open.filter(
       ({ family, at, isPointed }) => at < family.low.length && (isPointed || !isPointAt(family, at)),
     );
-    for (let digit = 0; digit <= 9; digit++) {
+    const cuts = this.#modulus > 1 ? [...Array(11).keys()] : cutsOf(beforeDigit);
+    for (let i = 0; i + 1 < cuts.length; i++) {
+      const digit = cuts[i];
       const next = beforeDigit.flatMap((one) => after(one, digit) ?? []);
       if (next.length === 0) continue;
-      const byte = ZERO + digit;
-      state.edge(byte, byte, this.state(next, (remainder * 10 + digit) % this.#modulus, "d"));
+      const to = this.state(next, (remainder * 10 + digit) % this.#modulus, "d");
+      state.edge(ZERO + digit, ZERO + cuts[i + 1] - 1, to);
     }
     return state;
   }
+}
+
+/** Digits from which on the next one makes another difference, 0 and 10 included. */
+function cutsOf(open: readonly Open[]): number[] {
+  const cuts = new Set([0, 10]);
+  for (const { family, at, isLow, isHigh } of open) {
+    for (const digit of [...(isLow ? family.low[at] : ""), ...(isHigh ? family.high[at] : "")].map(Number)) {
+      cuts.add(digit).add(digit + 1);
+    }
+  }
+  return [...cuts].sort((a, b) => a - b);
 }
 
 function isPointAt({ low, places }: Family, at: number): boolean {

@@ -38,22 +38,20 @@ export function objectRule(rules: RuleMaker, { ours, others }: Merged): State | 
   }
   const extra = hasExtra ? extraCall(rules, close, ours, others, names) : null;
 
-  // next[i]: a comma was written and names[i] is the first that may come; behind[i]: names[i − 1] was the last that came.
+  // next[i]: names[i] is the first that may come, and something must; behind[i]: names[i − 1] was the last that came.
   const next = Array.from({ length: names.length + 1 }, () => pool.add());
   const behind = Array.from({ length: names.length + 1 }, () => pool.add());
-  for (let i = 0; i <= names.length; i++) {
-    let j = i;
-    for (; j < names.length; j++) {
-      next[i].call(members[j], behind[j + 1]);
-      if (required.has(names[j])) break;
-    }
-    const isDone = j === names.length;
-    if (isDone && extra) next[i].calls.push(extra);
-    if (i === 0) continue;
+  const lastRequired = names.findLastIndex((name) => required.has(name));
+  if (extra) next[names.length].calls.push(extra);
+  for (const [i, name] of names.entries()) {
+    next[i].call(members[i], behind[i + 1]);
+    if (!required.has(name)) next[i].call(END, next[i + 1]); // left out
+  }
+  for (let i = 1; i <= names.length; i++) {
     const more = pool.add();
     more.call(gap, next[i]);
     behind[i].edge(COMMA, COMMA, more);
-    if (isDone) behind[i].call(gap, close);
+    if (i > lastRequired) behind[i].call(gap, close);
   }
   const opened = pool.add();
   opened.call(gap, next[0]);

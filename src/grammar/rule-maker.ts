@@ -12,6 +12,8 @@ export interface Merged {
 export interface RuleMaker {
   readonly pool: StatePool;
   readonly fill: FillCosts;
+  /** Rules of strings and numbers that were made already, by what they hold to. */
+  readonly scalars: Map<string, State>;
   /** The rule of whitespace between parts. */
   readonly gap: State;
   /** The rule of values that all of `ours` allow and none of `others` forbids. Its states may come later. */

@@ -24,8 +24,24 @@ export function stringVariant(rules: RuleMaker, { ours, others }: Merged): State
     return null;
   }
   if (min > MAX_LENGTH) refuse(`${place}/minLength`, `expected at most ${MAX_LENGTH}, got ${min}`);
+  const patterns = all.map(({ pattern, format }) => [pattern, ours.some((one) => one.format === format) && format]);
+  const key = JSON.stringify([min, String(max), patterns]);
+  const known = rules.scalars.get(key);
+  if (known) return known;
   const automata = all.flatMap((keywords) => patternsOf(keywords, ours.includes(keywords)));
-  if (automata.length === 0) return stringRule(min, max, rules.fill);
+  const rule = automata.length === 0 ? stringRule(min, max, rules.fill) : textRule(rules, place, automata, min, max);
+  if (rule) rules.scalars.set(key, rule);
+  return rule;
+}
+
+/** Null when no text fits. */
+function textRule(
+  rules: RuleMaker,
+  place: string,
+  automata: readonly CharAutomaton[],
+  min: number,
+  max: number,
+): State | null {
   try {
     let automaton = automata.reduce(intersect);
     if (min > 0 || max !== Number.POSITIVE_INFINITY) automaton = limitLength(automaton, min, max);
@@ -85,7 +101,18 @@ export function numberVariant(rules: RuleMaker, { ours, others }: Merged, isInte
   }
   const bound = (value: number): Decimal | null => (Number.isFinite(value) ? decimalOf(value) : null);
   const [low, high] = [bound(min), bound(max)];
+  const key = JSON.stringify([
+    isInteger,
+    String(min),
+    String(max),
+    isMinExclusive,
+    isMaxExclusive,
+    values("multipleOf"),
+  ]);
+  const known = rules.scalars.get(key);
+  if (known) return known;
   const rule = numberRule({ isInteger, min: low, max: high, isMinExclusive, isMaxExclusive, multipleOf }, rules.pool);
+  rules.scalars.set(key, rule);
   if (rule.edges.length > 0) return rule;
   const isWholeMissing = isInteger && low && high && floorAt(high, 0) - floorAt(low, 0) < 2n;
   if (!isWholeMissing && multipleOf === null) {

@@ -25,6 +25,7 @@ export class SchemaRules implements RuleMaker {
   readonly source = new SchemaSource();
   readonly pool: StatePool;
   readonly fill: FillCosts;
+  readonly scalars = new Map<string, State>();
   /** The rule of whitespace between parts. */
   readonly gap: State;
   readonly #nodes = new Map<string, TableState>();
