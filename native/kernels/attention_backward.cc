@@ -188,10 +188,11 @@ Status attention_backward(ThreadPool& pool, float* dq, float* dk, float* dv, con
   if (D == 0 || H == 0) return Status::kOk;
   const auto start_q = [&](int64_t i) { return segments_q ? static_cast<int64_t>(segments_q[i]) : i * T; };
   const auto start_k = [&](int64_t i) { return segments_k ? static_cast<int64_t>(segments_k[i]) : i * S; };
+  // A shorter segment may need more than a longer one: its blocks have more rows.
   int64_t most = 0;
-  for (int64_t i = 0; i < segments; i++) most = larger(most, start_k(i + 1) - start_k(i));
+  for (int64_t i = 0; i < segments; i++) most = larger(most, task_size(start_k(i + 1) - start_k(i), D));
   for (int thread = 0; thread < pool.threads(); thread++) {
-    if (!pool.scratch(thread, static_cast<size_t>(task_size(most, D)) * sizeof(float))) return Status::kOutOfMemory;
+    if (!pool.scratch(thread, static_cast<size_t>(most) * sizeof(float))) return Status::kOutOfMemory;
   }
   pool.parallel_for(segments * Hkv, 1, [&](int64_t task, int64_t, int thread) {
     const int64_t i = task / Hkv, q0 = start_q(i), k0 = start_k(i);

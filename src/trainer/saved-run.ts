@@ -101,7 +101,8 @@ function removeStates(stageFolder: string, kept: string): void {
 
 /** Puts the moments of a saved state back into the optimiser. @throws RequestError when they are of another model. */
 export async function restoreMoments(folder: string, learner: Learner, state: StageState): Promise<void> {
-  const saved = openSafetensors(join(folder, MOMENTS));
+  // Read, not mapped: the values are copied at once, and the file is deleted while the run goes on.
+  const saved = openSafetensors(join(folder, MOMENTS), { isMapped: false });
   for (const parameter of learner.trained) {
     for (const [kind, tensor] of Object.entries(learner.optimizer.momentsOf(parameter)) as [string, Tensor][]) {
       const name = `${parameter.name}.${kind}`;

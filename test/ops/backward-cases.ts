@@ -146,6 +146,8 @@ const attentionCases = (
     { T: 300, S: 300, H: 1, Hkv: 1, D: 16, causal: true },
     { T: 75, S: 75, H: 2, Hkv: 2, D: 18, causal: false, q: [0, 25, 50, 75], k: [0, 25, 50, 75] },
     { T: 40, S: 40, H: 4, Hkv: 2, D: 16, causal: true, q: [0, 1, 18, 40], k: [0, 1, 18, 40] },
+    // The shorter one needs more working memory.
+    { T: 1008, S: 1008, H: 1, Hkv: 1, D: 32, causal: true, q: [0, 496, 1008], k: [0, 496, 1008] },
     { T: 9, S: 12, H: 2, Hkv: 2, D: 8, causal: false, q: [0, 0, 4, 4, 9], k: [0, 3, 7, 7, 12] },
   ] satisfies AttentionCase[]
 ).map((size: AttentionCase): OpCase => {
