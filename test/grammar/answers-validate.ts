@@ -1,6 +1,7 @@
 /** The promise of constrained decoding, tried out: whatever the schema, the model and the room for the answer, the answer parses and validates. */
 import { expect } from "vitest";
 import { createConstraintCompiler } from "../../src/grammar/answer-constraint.ts";
+import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { RequestError } from "../../src/util/errors.ts";
 import { Random } from "../../src/util/random.ts";
 import { smallTokenizer } from "./qwen-tokenizer.ts";
@@ -9,8 +10,12 @@ import { SchemaMaker } from "./random-schema.ts";
 import { validatorOf } from "./validator.ts";
 
 /** Checks answers of a random model to schemas [first, last), each with these rooms beyond what it needs, and one of 120 tokens. */
-export function expectAnswersValidate(first: number, last: number, rooms: readonly number[]): void {
-  const tokenizer = smallTokenizer();
+export function expectAnswersValidate(
+  first: number,
+  last: number,
+  rooms: readonly number[],
+  tokenizer: Tokenizer = smallTokenizer(),
+): void {
   const constraintFor = createConstraintCompiler(tokenizer.vocabulary(), tokenizer.stopIds);
   let answers = 0;
   let refused = 0;
