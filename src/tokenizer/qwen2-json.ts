@@ -4,7 +4,7 @@
  */
 
 /** How Qwen2 splits text before merging. */
-const PATTERN =
+export const QWEN2_PATTERN =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 export interface Qwen2Vocabulary {
@@ -27,7 +27,7 @@ export function qwen2TokenizerJson({ vocab, merges, addedTokens }: Qwen2Vocabula
     pre_tokenizer: {
       type: "Sequence",
       pretokenizers: [
-        { type: "Split", pattern: { Regex: PATTERN }, behavior: "Isolated", invert: false },
+        { type: "Split", pattern: { Regex: QWEN2_PATTERN }, behavior: "Isolated", invert: false },
         { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false },
       ],
     },

@@ -5,66 +5,23 @@
  */
 import { assert } from "../util/assert.ts";
 import { CHAR_OF_BYTE } from "./byte-level.ts";
-import { qwen2TokenizerJson } from "./qwen2-json.ts";
-import type { TokenizerFiles } from "./tokenizer-files.ts";
+import { type Qwen2FilesOptions, type Qwen2TokenizerFiles, qwen2TokenizerFiles } from "./qwen2-files.ts";
 
-export interface RandomTokenizerOptions {
+export interface RandomTokenizerOptions extends Qwen2FilesOptions {
   /** Id of `<|endoftext|>`; all ids below are bytes and words. At least 400. */
   readonly firstSpecialId: number;
-  /** Adds `[BOS]` and `[PAD]` behind the three special tokens of Qwen2. */
-  readonly hasBosAndPad: boolean;
-  /** `<t0>` … behind the special tokens, not special themselves. */
-  readonly timeTokens: number;
-  readonly modelMaxLength: number;
 }
 
 /** Words of the chat template in the order of their merges; Ġ is the space. Each is built from left to right. */
 const TEMPLATE_WORDS = ["Ġa", "Ġare", "Ġhelpful", "Ġassistant", "assistant", "system", "user", "You"];
 
-const TEMPLATE =
-  "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a helpful assistant<|im_end|>\\n' }}{% endif %}" +
-  "{% for message in messages if message['content'] is not none %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}" +
-  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-
 const CONSONANTS = "bdfghjklmnprstvz";
 const VOWELS = "aeiou";
 
 /** The files of a tokenizer folder, parsed. */
-export function randomTokenizerFiles(options: RandomTokenizerOptions): Required<Omit<TokenizerFiles, "chatTemplate">> {
-  const { firstSpecialId, hasBosAndPad, timeTokens, modelMaxLength } = options;
-  const { vocab, merges } = makeVocabulary(firstSpecialId);
-  const special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", ...(hasBosAndPad ? ["[BOS]", "[PAD]"] : [])];
-  const times = Array.from({ length: timeTokens }, (_, t) => `<t${t}>`);
-  const added = [...special, ...times].map((content, i) => ({
-    id: firstSpecialId + i,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: i < special.length,
-  }));
-  const named = { eos_token: "<|im_end|>", pad_token: hasBosAndPad ? "[PAD]" : "<|endoftext|>" };
-  return {
-    tokenizerJson: qwen2TokenizerJson({ vocab: Object.fromEntries(vocab), merges, addedTokens: added }),
-    tokenizerConfig: {
-      tokenizer_class: "Qwen2Tokenizer",
-      add_prefix_space: false,
-      added_tokens_decoder: Object.fromEntries(added.map(({ id, ...token }) => [id, token])),
-      additional_special_tokens: ["<|im_start|>", "<|im_end|>"],
-      bos_token: hasBosAndPad ? "[BOS]" : null,
-      ...named,
-      unk_token: null,
-      chat_template: TEMPLATE,
-      clean_up_tokenization_spaces: false,
-      errors: "replace",
-      model_max_length: modelMaxLength,
-      padding_side: "right",
-      split_special_tokens: false,
-    },
-    addedTokens: Object.fromEntries(added.map(({ content, id }) => [content, id])),
-    specialTokensMap: { additional_special_tokens: ["<|im_start|>", "<|im_end|>"], ...named },
-  };
+export function randomTokenizerFiles(options: RandomTokenizerOptions): Qwen2TokenizerFiles {
+  const { vocab, merges } = makeVocabulary(options.firstSpecialId);
+  return qwen2TokenizerFiles({ ...options, vocab, merges });
 }
 
 function makeVocabulary(size: number): { vocab: Map<string, number>; merges: string[] } {
