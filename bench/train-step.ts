@@ -27,6 +27,7 @@ const PRESET: ModelPreset = {
   projector: "mlp_downsample_2x2_fix",
   tiling: "dynamic",
   scales: 1,
+  visionSelectLayer: -2,
   numVideoFrames: 8,
   pooledFrames: null,
   timeTokens: 0,

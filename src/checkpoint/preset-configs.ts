@@ -20,7 +20,7 @@ export function presetConfigs(preset: ModelPreset, dtype: RandomDType, origin: o
       mm_projector_cfg: {},
       hidden_size: llm.hiddenSize,
       mm_hidden_size: vision.hiddenSize * preset.scales,
-      mm_vision_select_layer: -2,
+      mm_vision_select_layer: preset.visionSelectLayer,
       mm_vision_select_feature: "cls_patch",
       image_aspect_ratio: preset.tiling,
       s2: false,

@@ -32,6 +32,8 @@ export interface ModelPreset {
   readonly tiling: "dynamic_s2" | "dynamic" | "resize";
   /** Scales of Dynamic-S2 as multiples of the tile; 1: none. */
   readonly scales: number;
+  /** Hidden state of the tower that is used: −2 leaves the last layer out, −1 does not. */
+  readonly visionSelectLayer: number;
   readonly numVideoFrames: number;
   /** Frames that are pooled to one; null: no pooling. */
   readonly pooledFrames: number | null;
@@ -75,6 +77,7 @@ const NVILA_8B: ModelPreset = {
   projector: "mlp_downsample",
   tiling: "dynamic_s2",
   scales: 3,
+  visionSelectLayer: -2,
   numVideoFrames: 8,
   pooledFrames: null,
   timeTokens: 0,
@@ -102,6 +105,29 @@ const VIDEO_8B: ModelPreset = {
   modelMaxLength: 16384,
 };
 
+/** The default model, docs/decisions/0012-nvila-tiny.md. */
+const NVILA_TINY: ModelPreset = {
+  vision: { hiddenSize: 192, layers: 5, heads: 6, mlp: 576, patch: 14, imageSize: 112 },
+  llm: {
+    hiddenSize: 256,
+    layers: 6,
+    heads: 4,
+    kvHeads: 2,
+    mlp: 512,
+    vocabulary: 1024,
+    tieWordEmbeddings: true,
+  },
+  projector: "mlp_downsample_2x2_fix",
+  tiling: "dynamic_s2",
+  scales: 2,
+  visionSelectLayer: -1,
+  numVideoFrames: 16,
+  pooledFrames: null,
+  timeTokens: 33,
+  modelMaxLength: 2048,
+  tokenizer: { firstSpecialId: 960, hasBosAndPad: false },
+};
+
 const TINY_VISION: VisionShape = { hiddenSize: 64, layers: 3, heads: 4, mlp: 128, patch: 14, imageSize: 112 };
 
 const TINY_LLM: LlmShape = {
@@ -123,6 +149,7 @@ const PRESETS = {
   "nvila-lite-8b": LITE_8B,
   "nvila-lite-15b": { ...LITE_8B, llm: QWEN2_14B },
   "nvila-8b-video": VIDEO_8B,
+  "nvila-tiny": NVILA_TINY,
   "nvila-tiny-random-s2": { ...NVILA_8B, vision: TINY_VISION, llm: TINY_LLM, tokenizer: TINY_TOKENIZER },
   "nvila-tiny-random-lite": {
     ...LITE_8B,

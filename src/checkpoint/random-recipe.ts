@@ -97,6 +97,8 @@ export interface RecipeOptions {
   readonly dtype: RandomDType;
   /** In front of a name when it is hashed, not when it is asked for. */
   readonly hashPrefix?: string;
+  /** Default: `recipeSpread`. */
+  readonly spreadOf?: (name: string, shape: Shape) => Spread;
 }
 
 /** Tensors of these names and shapes, made when they are asked for and not kept. */
@@ -129,9 +131,9 @@ export class RecipeTensors implements TensorSource {
 
   /** Elements [start, start + out.length) of a tensor, in its dtype. */
   fill(name: string, start: number, out: HostArray): void {
-    const { dtype, seed, hashPrefix = "" } = this.#options;
+    const { dtype, seed, hashPrefix = "", spreadOf = recipeSpread } = this.#options;
     const shape = this.#shapes.get(name);
     assert(shape !== undefined, `no random tensor "${name}"`);
-    fillRandom(out, dtype, recipeKey(hashPrefix + name, seed), start, recipeSpread(name, shape));
+    fillRandom(out, dtype, recipeKey(hashPrefix + name, seed), start, spreadOf(name, shape));
   }
 }

@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { presetConfigs } from "../checkpoint/preset-configs.ts";
 import { llmTensors, projectorTensors, type TensorShapes, visionTensors } from "../checkpoint/preset-tensors.ts";
 import { type PresetName, presetOf } from "../checkpoint/presets.ts";
-import { type RandomDType, RecipeTensors } from "../checkpoint/random-recipe.ts";
+import { type RandomDType, type RecipeOptions, RecipeTensors } from "../checkpoint/random-recipe.ts";
 import { formatSafetensorsHeader, STORED_DTYPE, storedBytes } from "../checkpoint/safetensors-header.ts";
 import { arrayView, BYTES_PER_ELEMENT } from "../core/dtype.ts";
 import { elementCount } from "../core/shape.ts";
+import type { Qwen2TokenizerFiles } from "../tokenizer/qwen2-files.ts";
 import { randomTokenizerFiles } from "../tokenizer/random-tokenizer.ts";
 import { expectSpace, writeAll, writeNewFolder } from "./new-folder.ts";
 
@@ -22,6 +23,10 @@ export interface RandomCheckpointOptions {
   readonly seed?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: { bytesDone: number; bytesTotal: number }) => void;
+  /** Spread of each tensor's values. Default: that of the golden recipe, which shows errors well and learns badly. */
+  readonly spreadOf?: RecipeOptions["spreadOf"];
+  /** Default: the preset's size, with noise for words. */
+  readonly tokenizer?: Qwen2TokenizerFiles;
   /** Files of weights are split beyond this; default 5 GB. */
   readonly maxShardBytes?: number;
 }
@@ -60,12 +65,12 @@ async function writeInto(
   name: PresetName,
   options: RandomCheckpointOptions & { readonly dtype: RandomDType; readonly seed: number },
 ): Promise<number> {
-  const { dtype, seed } = options;
+  const { dtype, seed, spreadOf } = options;
   const preset = presetOf(name);
   const part = (partFolder: string, shapes: TensorShapes, hashPrefix: string): PartPlan => ({
     folder: join(folder, partFolder),
     shapes,
-    tensors: new RecipeTensors(shapes, { dtype, seed, hashPrefix }),
+    tensors: new RecipeTensors(shapes, { dtype, seed, hashPrefix, ...(spreadOf && { spreadOf }) }),
   });
   const parts = [
     part("vision_tower", visionTensors(preset.vision), ""),
@@ -75,11 +80,8 @@ async function writeInto(
   const bytesTotal = parts.reduce((sum, { shapes }) => sum + dataBytes(shapes, dtype), 0);
   await expectSpace("random", folder, bytesTotal);
   const configs = presetConfigs(preset, dtype, { preset: name, seed, recipe: "checkpoint/random-recipe" });
-  const tokenizer = randomTokenizerFiles({
-    ...preset.tokenizer,
-    timeTokens: preset.timeTokens,
-    modelMaxLength: preset.modelMaxLength,
-  });
+  const { timeTokens, modelMaxLength } = preset;
+  const tokenizer = options.tokenizer ?? randomTokenizerFiles({ ...preset.tokenizer, timeTokens, modelMaxLength });
   for (const { folder: partFolder } of parts) await mkdir(partFolder);
   await writeJson(folder, {
     "config.json": configs.root,

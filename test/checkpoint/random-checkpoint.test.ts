@@ -19,7 +19,7 @@ import { describeGolden, readGoldenJson } from "../golden/golden-dir.ts";
 import { TemporaryFolder } from "./golden-checkpoints.ts";
 
 const SEED = 20251128;
-const TINY = PRESET_NAMES.filter((name) => name.includes("tiny"));
+const TINY = PRESET_NAMES.filter((name) => name.includes("tiny-random"));
 const temporary = new TemporaryFolder();
 afterAll(() => temporary.remove());
 
