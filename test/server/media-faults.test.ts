@@ -34,8 +34,8 @@ const temporaries = temporaryFolder();
 
 let model: Nvila;
 beforeAll(async () => {
-  process.env.TMPDIR = temporaries;
   model = await openServedModel("lite");
+  process.env.TMPDIR = temporaries; // after the engine's thread has made its own use of the old one
 });
 beforeEach(() => {
   disk.isFull = false;

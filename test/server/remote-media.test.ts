@@ -16,8 +16,8 @@ const temporaries = temporaryFolder();
 let model: Nvila;
 let png: Uint8Array;
 beforeAll(async () => {
-  process.env.TMPDIR = temporaries;
   model = await openServedModel("lite");
+  process.env.TMPDIR = temporaries; // after the engine's thread has made its own use of the old one
   png = await sharp({ create: { width: 60, height: 40, channels: 3, background: "teal" } })
     .png()
     .toBuffer();
