@@ -61,6 +61,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "util",
   ],
   trainer: [
+    "evaluate",
+    "eval",
+    "world",
+    "synth",
+    "quant",
     "api",
     "train",
     "loader",

@@ -7,7 +7,9 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { PRESET_NAMES } from "../checkpoint/presets.ts";
 import { readJsonFile } from "../io/json-file.ts";
+import { LLM_QUANTIZATIONS, TABLE_QUANTIZATIONS, VISION_QUANTIZATIONS } from "../quant/quantize-plan.ts";
 import { RequestError } from "../util/errors.ts";
 
 const positive = z.int().min(1).max(1e9);
@@ -29,7 +31,7 @@ const stageSchema = z.strictObject({
   microBatch: positive,
   /** Rows of one sample at most. */
   maxLength: positive,
-  /** Data sets, as `a+b*2@subset`; null: named when the run is started. */
+  /** Data sets, as `a+b*2@subset`; null: named when the run is started, which may also replace the ones named here. */
   mixture: z.string().min(1).nullable(),
   epochs: positive.default(1),
   /** Ends the stage early. */
@@ -52,16 +54,36 @@ const stageSchema = z.strictObject({
   softStd: z.number().positive().default(1),
 });
 
+/** What a recipe makes before its first stage when it is given neither a checkpoint nor data. */
+const startSchema = z.strictObject({
+  /** Shape of the model. */
+  model: z.enum(PRESET_NAMES),
+  /** The synthetic world: pictures of each family, and its seed. */
+  world: z.strictObject({ count: positive, seed: z.int().min(0).default(1) }),
+});
+
 const recipeSchema = z.strictObject({
   name: z.string(),
   /** Where the numbers come from. */
   source: z.string(),
   seed: z.int().min(0).default(42),
   stages: z.array(stageSchema).min(1),
+  start: startSchema.optional(),
+  /** After each stage: examples of each family of the synthetic world, from its validation split. */
+  evaluate: z.strictObject({ count: positive, seed: z.int().min(0).default(1) }).optional(),
+  /** How the last stage's model is quantised into `final`. */
+  final: z
+    .strictObject({
+      llm: z.enum(LLM_QUANTIZATIONS).optional(),
+      vision: z.enum(VISION_QUANTIZATIONS).optional(),
+      embedding: z.enum(TABLE_QUANTIZATIONS).optional(),
+    })
+    .optional(),
 });
 
 export type Stage = z.infer<typeof stageSchema>;
 export type Recipe = z.infer<typeof recipeSchema>;
+export type RecipeStart = z.infer<typeof startSchema>;
 
 const PRESETS = fileURLToPath(new URL("../../recipes/", import.meta.url));
 

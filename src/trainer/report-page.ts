@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Recipe } from "./recipe.ts";
+import { EVALUATION, readScores, type StageScores } from "./stage-scores.ts";
 import { type LoggedStep, STAGE_LOG } from "./train-stage.ts";
 
 const WIDTH = 720;
@@ -14,7 +15,7 @@ const SMOOTHING = 0.05;
 export async function writeReport(out: string, recipe: Recipe): Promise<string> {
   const stages = recipe.stages.flatMap((stage) => {
     const steps = readLog(join(out, stage.name, STAGE_LOG));
-    return steps.length > 0 ? [{ name: stage.name, steps }] : [];
+    return steps.length > 0 ? [{ name: stage.name, steps, scores: readScores(join(out, stage.name)) }] : [];
   });
   const path = join(out, "report.html");
   await writeFile(path, page(recipe, stages));
@@ -33,6 +34,8 @@ export function readLog(path: string): LoggedStep[] {
 interface StageLog {
   readonly name: string;
   readonly steps: readonly LoggedStep[];
+  /** Null: not evaluated. */
+  readonly scores: StageScores | null;
 }
 
 function page(recipe: Recipe, stages: readonly StageLog[]): string {
@@ -49,6 +52,7 @@ svg{width:100%;height:auto;background:#fafafa}text{font:11px system-ui;fill:#666
 <h1>${title}</h1>
 <p>${escapeHtml(recipe.source)}</p>
 ${summary(stages)}
+${scoreTable(stages)}
 ${body}
 </body></html>
 `;
@@ -84,6 +88,32 @@ function summary(stages: readonly StageLog[]): string {
     "time",
   ];
   return `<table><tr>${heads.map((head) => `<th>${head}</th>`).join("")}</tr>\n${rows.join("\n")}</table>`;
+}
+
+/** What each stage brought: scores of its model in percent, a column for each task, chance in the first row. */
+function scoreTable(stages: readonly StageLog[]): string {
+  const scored = stages.flatMap(({ name, scores }) => (scores ? [{ name, scores }] : []));
+  if (scored.length === 0) return "";
+  const { tasks, count } = scored[scored.length - 1].scores;
+  const percent = (share: number | undefined): string => (share === undefined ? "" : (100 * share).toFixed(1));
+  const row = (head: string, cells: readonly string[]): string =>
+    `<tr><td>${head}</td>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
+  const rows = scored.map(({ name, scores }) => {
+    const link = `<a href="${encodeURIComponent(name)}/${EVALUATION}/report.html">${escapeHtml(name)}</a>`;
+    return row(
+      link,
+      tasks.map(({ task }) => percent(scores.tasks.find((other) => other.task === task)?.score)),
+    );
+  });
+  const heads = tasks.map(({ task, headline }) => `<th>${escapeHtml(task)}<br>${escapeHtml(headline)}</th>`).join("");
+  return `<h2>What each stage brought</h2>
+<p>${count} examples of each family, validation split, weights as trained.</p>
+<table><tr><th>model of</th>${heads}</tr>
+${row(
+  "chance",
+  tasks.map(({ chance }) => percent(chance)),
+)}
+${rows.join("\n")}</table>`;
 }
 
 function stageSection({ name, steps }: StageLog): string {

@@ -59,7 +59,7 @@ export interface StageOptions {
   /** Folder of the stage; what is there is gone on with. */
   readonly folder: string;
   readonly registry: Registry;
-  /** For a stage that names none. */
+  /** Instead of what the stage names; null: that. */
   readonly mixture: string | null;
   readonly seed: number;
   /** Threads that decode media. Default 1. */
@@ -78,7 +78,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
   const { backend, folder, registry, seed, signal, onStep, onWarning = () => {} } = options;
   const finished = finishedModel(folder);
   if (existsSync(join(finished, "config.json"))) return finished;
-  const mixtureName = stage.mixture ?? options.mixture;
+  const mixtureName = options.mixture ?? stage.mixture;
   if (mixtureName === null) {
     throw new RequestError("train", `stage "${stage.name}" names no data. You can name some with --mixture`);
   }

@@ -1,10 +1,12 @@
 /** A whole recipe: its stages in order, each in a folder of its own, finished ones skipped, an unfinished one gone on with. */
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { registerCpuBackend } from "../backend/cpu/register.ts";
 import { createBackend, type DeviceName } from "../backend/registry.ts";
 import type { Recipe } from "./recipe.ts";
 import { writeReport } from "./report-page.ts";
+import { finishedModel } from "./saved-run.ts";
 import { type LoggedStep, type StageOptions, trainStage } from "./train-stage.ts";
 
 export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | "seed" | "onStep"> {
@@ -17,6 +19,8 @@ export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | 
   /** Names of the stages to run; default: all. */
   readonly only?: readonly string[];
   readonly onStep?: (stage: string, step: LoggedStep) => void;
+  /** Called when a stage is finished, now or in an earlier run, before the report is written. */
+  readonly onStage?: (stage: string, model: string) => Promise<void>;
 }
 
 /**
@@ -24,7 +28,7 @@ export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | 
  * @throws as `trainStage`.
  */
 export async function train(recipe: Recipe, options: TrainOptions): Promise<string> {
-  const { out, only, onStep, device = "auto", threads, onWarning = () => {}, ...rest } = options;
+  const { out, only, onStep, onStage, device = "auto", threads, onWarning = () => {}, ...rest } = options;
   registerCpuBackend();
   const backend = createBackend(device, threads === undefined ? {} : { threads }, (reason) =>
     onWarning(`computing without the native addon, which is very slow: ${reason}`),
@@ -33,7 +37,11 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<stri
   await writeFile(join(out, "recipe.json"), `${JSON.stringify(recipe, null, 2)}\n`);
   let from = options.from;
   for (const stage of recipe.stages) {
-    if (only && !only.includes(stage.name)) continue;
+    if (only && !only.includes(stage.name)) {
+      const earlier = finishedModel(join(out, stage.name));
+      if (existsSync(join(earlier, "config.json"))) from = earlier;
+      continue;
+    }
     try {
       from = await trainStage(stage, {
         ...rest,
@@ -44,6 +52,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<stri
         seed: recipe.seed,
         onStep: (step) => onStep?.(stage.name, step),
       });
+      await onStage?.(stage.name, from);
     } finally {
       await writeReport(out, recipe);
     }

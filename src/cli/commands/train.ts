@@ -1,65 +1,121 @@
-/** `nvila train`: the stages of a recipe on the user's data, from a checkpoint to a checkpoint. */
-import { Command } from "commander";
+/** `nvila train`: the stages of a recipe, from nothing on the synthetic world, or from the user's checkpoint on the user's data. */
+import { Command, Option } from "commander";
 import { readRegistry } from "../../loader/registry.ts";
 import { readRecipe, recipeNames } from "../../trainer/recipe.ts";
 import { train } from "../../trainer/train.ts";
+import { trainFromNothing } from "../../trainer/train-from-nothing.ts";
+import type { LoggedStep } from "../../trainer/train-stage.ts";
+import { RequestError } from "../../util/errors.ts";
 import { formatBar } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
+import { wholeNumber } from "../model-options.ts";
 import { ProgressLine } from "../progress-line.ts";
 
 const EXAMPLES = `
 Examples:
+  nvila train tiny --out ./run
+  nvila train tiny --out ./run --max-minutes 60
   nvila train tiny --model ./start --data ./registry.json --mixture scenes+charts --out ./run
-  nvila train my-recipe.json --model ./start --data ./registry.json --out ./run --stage 4-image
+  nvila train my-recipe.json --model ./start --data ./registry.json --out ./run --stages 4-image
 
 Recipes in the package: ${recipeNames().join(", ")}. Each stage has a folder in --out with log.jsonl and, when it is finished, model/; report.html shows the curves.
+A recipe that says what to start from needs neither --model nor --data: it draws the synthetic world, learns a vocabulary, trains from initial
+weights, scores the model after every stage, and leaves the quantised one in final/.
 The same command goes on where it was stopped or killed; Ctrl-C saves first.`;
 
 interface TrainFlags {
-  readonly model: string;
-  readonly data: string;
+  readonly model?: string;
+  readonly data?: string;
   readonly out: string;
   readonly mixture?: string;
+  readonly stages?: readonly string[];
   readonly stage?: readonly string[];
   readonly threads?: number;
+  readonly maxMinutes?: number;
+}
+
+/** The reason of an abort at the end of --max-minutes. */
+class TimeIsUp extends Error {
+  override readonly name = "TimeIsUp";
 }
 
 export function trainCommand(): Command {
   return new Command("train")
     .description("train a checkpoint by a recipe")
     .argument("<recipe>", "name of a recipe, or a JSON file")
-    .requiredOption("--model <folder>", "checkpoint that the first stage starts from")
-    .requiredOption("--data <file>", "registry of data sets")
     .requiredOption("--out <folder>", "folder of the run")
-    .option("--mixture <names>", "data of stages that name none, as a+b*2@subset")
-    .option("--stage <names...>", "only these stages")
-    .option("--threads <n>", "threads that compute", (text: string) => Number.parseInt(text, 10))
+    .option("--model <folder>", "checkpoint that the first stage starts from (default: what the recipe makes)")
+    .option("--data <file>", "registry of data sets (default: the synthetic world of the recipe)")
+    .option("--mixture <names>", "with --data: data of all stages, as a+b*2@subset (default: what the recipe names)")
+    .option("--stages <names...>", "only these stages")
+    .addOption(new Option("--stage <names...>").hideHelp())
+    .option("--max-minutes <n>", "save and stop after this time", wholeNumber(1))
+    .option("--threads <n>", "threads that compute", wholeNumber(1))
     .addHelpText("after", EXAMPLES)
-    .action((name: string, flags: TrainFlags) =>
-      withInterrupt(async (signal) => {
-        const recipe = readRecipe(name);
-        const line = new ProgressLine();
-        const finished = await train(recipe, {
-          from: flags.model,
-          out: flags.out,
-          registry: await readRegistry(flags.data),
-          mixture: flags.mixture ?? null,
-          ...(flags.stage && { only: flags.stage }),
-          ...(flags.threads !== undefined && { threads: flags.threads }),
-          signal,
-          onStep: (stage, { step, totalSteps, loss, rows, samples, seconds }) => {
-            const left = Math.round(((totalSteps - step) * seconds) / 60);
-            line.show(
-              `${stage} ${formatBar(step / totalSteps)} step ${step}/${totalSteps} loss ${loss.toFixed(4)} ` +
-                `${(samples / seconds).toFixed(1)} samples/s ${Math.round(rows / seconds)} rows/s, ${left} min left`,
-            );
-          },
-          onWarning: (message) => {
-            line.clear();
-            process.stderr.write(`nvila: warning: ${message}\n`);
-          },
-        }).finally(() => line.clear());
-        process.stdout.write(`${finished}\n`);
-      }),
-    );
+    .action((name: string, flags: TrainFlags) => withInterrupt((signal) => run(name, flags, signal)));
+}
+
+async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): Promise<void> {
+  const recipe = readRecipe(name);
+  const { model, data, out, mixture, threads, maxMinutes } = flags;
+  const only = flags.stages ?? flags.stage;
+  const unknown = only?.find((stage) => !recipe.stages.some((known) => known.name === stage));
+  if (unknown !== undefined) {
+    const names = recipe.stages.map((stage) => stage.name).join(", ");
+    throw new RequestError("train", `expected stages of ${recipe.name}: ${names}, got "${unknown}"`);
+  }
+  const clock = new AbortController();
+  const alarm =
+    maxMinutes === undefined ? null : setTimeout(() => clock.abort(new TimeIsUp("time is up")), maxMinutes * 60_000);
+  const signal = AbortSignal.any([interrupted, clock.signal]);
+  const line = new ProgressLine();
+  const common = {
+    out,
+    ...(only && { only }),
+    ...(threads !== undefined && { threads }),
+    signal,
+    onStep: (stage: string, step: LoggedStep) => line.show(describeStep(stage, step)),
+    onWarning: (message: string) => {
+      line.clear();
+      process.stderr.write(`nvila: warning: ${message}\n`);
+    },
+  };
+  try {
+    const finished =
+      model === undefined && data === undefined && mixture === undefined
+        ? await trainFromNothing(recipe, {
+            ...common,
+            onWork: (what, done, total) => line.show(`${formatBar(done / total)} ${what} ${done} of ${total}`),
+          })
+        : await train(recipe, { ...common, ...(await given(flags)) });
+    line.clear();
+    process.stdout.write(`${finished}\n`);
+  } catch (error) {
+    if (!(error instanceof TimeIsUp)) throw error;
+    line.clear();
+    process.stderr.write(`stopped after ${maxMinutes} minutes; the same command goes on\n`);
+  } finally {
+    line.clear();
+    if (alarm) clearTimeout(alarm);
+  }
+}
+
+/** @throws RequestError when only a part of what is needed was given. */
+async function given({
+  model,
+  data,
+  mixture,
+}: TrainFlags): Promise<Pick<Parameters<typeof train>[1], "from" | "registry" | "mixture">> {
+  if (model === undefined || data === undefined) {
+    throw new RequestError("train", "expected --model and --data together, or neither of them nor --mixture");
+  }
+  return { from: model, registry: await readRegistry(data), mixture: mixture ?? null };
+}
+
+function describeStep(stage: string, { step, totalSteps, loss, rows, samples, seconds }: LoggedStep): string {
+  const left = Math.round(((totalSteps - step) * seconds) / 60);
+  return (
+    `${stage} ${formatBar(step / totalSteps)} step ${step}/${totalSteps} loss ${loss.toFixed(4)} ` +
+    `${(samples / seconds).toFixed(1)} samples/s ${Math.round(rows / seconds)} rows/s, ${left} min left`
+  );
 }
