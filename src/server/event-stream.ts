@@ -1,4 +1,7 @@
-/** Server-sent events over a buffer of bounded size: whoever does not read is waited for, but not for ever. */
+/**
+ * Server-sent events over a buffer of bounded size: whoever does not read is waited for, but not for ever. Events of one turn of the event
+ * loop leave together, so that a busy server writes to each socket once for all of them.
+ */
 import { RefusedError } from "./server-error.ts";
 
 export interface EventStreamOptions {
@@ -20,6 +23,8 @@ export class EventStream {
   readonly #encoder = new TextEncoder();
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #isOpen = true;
+  /** Events that leave at the end of this turn. */
+  #pending = "";
   #heartbeat: NodeJS.Timeout | undefined;
   #wakes: (() => void)[] = [];
 
@@ -48,7 +53,8 @@ export class EventStream {
 
   /** Resolves when the client has read enough for more. @throws RefusedError when it has not for `stalledReaderMs`. */
   async room(): Promise<void> {
-    while (this.#isOpen && (this.#controller.desiredSize ?? 0) <= 0) {
+    while (this.#isOpen && (this.#controller.desiredSize ?? 0) - this.#pending.length <= 0) {
+      this.#flush();
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(() => {
           const seconds = this.#options.stalledReaderMs / 1000;
@@ -64,6 +70,7 @@ export class EventStream {
 
   end(): void {
     if (!this.#isOpen) return;
+    this.#flush();
     this.#leave();
     this.#controller.close();
   }
@@ -78,23 +85,29 @@ export class EventStream {
 
   #write(text: string): void {
     if (!this.#isOpen) return;
-    this.#controller.enqueue(this.#encoder.encode(text));
-    this.#watch();
+    if (this.#pending === "") setImmediate(() => this.#flush());
+    this.#pending += text;
+  }
+
+  #flush(): void {
+    if (!this.#isOpen || this.#pending === "") return;
+    this.#controller.enqueue(this.#encoder.encode(this.#pending));
+    this.#pending = "";
+    this.#heartbeat?.refresh();
   }
 
   /** Comments are no events; they only show proxies that somebody is there. A client that does not read gets none. */
   #watch(): void {
-    clearTimeout(this.#heartbeat);
-    this.#heartbeat = setTimeout(() => {
+    this.#heartbeat = setInterval(() => {
       if ((this.#controller.desiredSize ?? 0) > 0) this.#write(": still working\n\n");
-      else this.#watch();
     }, this.#options.heartbeatMs);
     this.#heartbeat.unref();
   }
 
   #leave(): void {
     this.#isOpen = false;
-    clearTimeout(this.#heartbeat);
+    this.#pending = "";
+    clearInterval(this.#heartbeat);
     this.#wakeAll();
   }
 
