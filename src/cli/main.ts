@@ -6,24 +6,28 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { NvilaError } from "../util/errors.ts";
-import { askCommand } from "./commands/ask.ts";
-import { chatCommand } from "./commands/chat.ts";
-import { evalCommand } from "./commands/eval.ts";
-import { inspectCommand } from "./commands/inspect.ts";
-import { packCommand } from "./commands/pack.ts";
-import { pullCommand } from "./commands/pull.ts";
-import { quantizeCommand } from "./commands/quantize.ts";
-import { randomCommand } from "./commands/random.ts";
-import { serveCommand } from "./commands/serve.ts";
-import { synthCommand } from "./commands/synth.ts";
-import { trainCommand } from "./commands/train.ts";
 import { isInterrupt } from "./interrupt.ts";
 
 const EXIT_FAULT = 1;
 const EXIT_WRONG_INPUT = 2;
 const EXIT_INTERRUPTED = 130;
 
-function createProgram(): Command {
+/** In the order of `--help`. A verb's file brings all that it needs, so only the one that is asked for is read. */
+const VERBS: Readonly<Record<string, () => Promise<Command>>> = {
+  ask: async () => (await import("./commands/ask.ts")).askCommand(),
+  chat: async () => (await import("./commands/chat.ts")).chatCommand(),
+  inspect: async () => (await import("./commands/inspect.ts")).inspectCommand(),
+  pull: async () => (await import("./commands/pull.ts")).pullCommand(),
+  random: async () => (await import("./commands/random.ts")).randomCommand(),
+  quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand(),
+  pack: async () => (await import("./commands/pack.ts")).packCommand(),
+  serve: async () => (await import("./commands/serve.ts")).serveCommand(),
+  synth: async () => (await import("./commands/synth.ts")).synthCommand(),
+  train: async () => (await import("./commands/train.ts")).trainCommand(),
+  eval: async () => (await import("./commands/eval.ts")).evalCommand(),
+};
+
+async function createProgram(args: readonly string[]): Promise<Command> {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
     version: string;
   };
@@ -32,19 +36,8 @@ function createProgram(): Command {
     .version(version)
     .showHelpAfterError("(nvila --help shows what there is)")
     .configureHelp({ showGlobalOptions: true });
-  for (const command of [
-    askCommand(),
-    chatCommand(),
-    inspectCommand(),
-    pullCommand(),
-    randomCommand(),
-    quantizeCommand(),
-    packCommand(),
-    serveCommand(),
-    synthCommand(),
-    trainCommand(),
-    evalCommand(),
-  ]) {
+  const asked = args.length > 0 && Object.hasOwn(VERBS, args[0]) ? [VERBS[args[0]]] : Object.values(VERBS);
+  for (const command of await Promise.all(asked.map((verb) => verb()))) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   for (const command of [program, ...program.commands]) command.exitOverride();
@@ -54,7 +47,8 @@ function createProgram(): Command {
 /** Runs the command line and returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   try {
-    await createProgram().parseAsync(args, { from: "user" });
+    const program = await createProgram(args);
+    await program.parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_WRONG_INPUT;
