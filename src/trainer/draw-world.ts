@@ -14,6 +14,7 @@ import type { RecipeStart } from "./recipe.ts";
 /** Pictures that are drawn between two places to go on from. */
 const PIECE = 1000;
 const LANGUAGE = "language.jsonl";
+const LESSONS = "train-lessons.jsonl";
 const MARK = /^<(image|video)>\n/;
 
 export interface DrawOptions {
@@ -23,8 +24,9 @@ export interface DrawOptions {
 }
 
 /**
- * Data sets `<family>` and `<family>-captions` of the training split, `language`, and the mixtures `pictures`, `captions`, `all` and
- * `all-captions`; the first two are without videos.
+ * Data sets of the training split: `<family>` (questions), `<family>-captions`, `<family>-lessons` (the questions, then the caption: a picture
+ * that is seen once teaches all that is known about it, and no answer can be copied from the caption) and `language`. Mixtures: `pictures`, `captions` and
+ * `lessons` without videos, `all`, `all-captions` and `all-lessons` with them. Documents count twice in lessons: they have most to read.
  *
  * @param dir Folder of the world; may hold a part of it.
  * @returns Path of its registry.
@@ -66,20 +68,30 @@ export async function drawWorld(
   }
   const file = (family: FamilyName, kind: string): string[] =>
     pieces.filter((piece) => piece.family === family).map(({ name }) => `${name}/${family}/${kind}.jsonl`);
-  const language = pieces.map(({ family, name }) => wordsOf(join(dir, name, family)));
+  const language: string[] = [];
+  for (const { family, name } of pieces) {
+    const samples = samplesOf(join(dir, name, family));
+    language.push(...samples.map(wordsOf));
+    await writeFile(join(dir, name, family, LESSONS), `${samples.map(lessonOf).join("\n")}\n`);
+  }
   await writeFile(join(dir, LANGUAGE), `${language.join("\n")}\n`);
   const sets = FAMILY_NAMES.flatMap((family) => [
     [family, { data: file(family, "train") }] as const,
     [`${family}-captions`, { data: file(family, "train-captions") }] as const,
+    [`${family}-lessons`, { data: file(family, "train-lessons") }] as const,
   ]);
   const stills = FAMILY_NAMES.filter((family) => family !== "videos");
+  const lessons = (families: readonly FamilyName[]): string[] =>
+    families.map((family) => `${family}-lessons${family === "documents" ? "*2" : ""}`);
   const written = {
     datasets: { ...Object.fromEntries(sets), language: { data: LANGUAGE } },
     mixtures: {
       pictures: stills,
       captions: stills.map((family) => `${family}-captions`),
+      lessons: lessons(stills),
       all: FAMILY_NAMES,
       "all-captions": FAMILY_NAMES.map((family) => `${family}-captions`),
+      "all-lessons": lessons(FAMILY_NAMES),
     },
   };
   await writeFile(`${registry}.partial`, `${JSON.stringify(written, null, 2)}\n`);
@@ -98,17 +110,33 @@ interface Conversation {
   readonly conversations: readonly ConversationTurn[];
 }
 
-/** One line per picture of a family: caption first, then its questions, without the picture. */
-function wordsOf(folder: string): string {
+/** A picture's two samples. */
+interface Pair {
+  readonly questions: Conversation;
+  readonly caption: Conversation;
+}
+
+function samplesOf(folder: string): Pair[] {
   const captions = linesOf(join(folder, "train-captions.jsonl"));
-  const questions = linesOf(join(folder, "train.jsonl"));
-  return captions
-    .map((line, i) => {
-      const turns = [line, questions[i]].flatMap((text) => (JSON.parse(text) as Conversation).conversations);
-      const conversations = turns.map(({ from, value }) => ({ from, value: value.replace(MARK, "") }));
-      return JSON.stringify({ conversations });
-    })
-    .join("\n");
+  return linesOf(join(folder, "train.jsonl")).map((line, i) => ({
+    questions: JSON.parse(line) as Conversation,
+    caption: JSON.parse(captions[i]) as Conversation,
+  }));
+}
+
+/** Caption first, then the questions, without the picture. */
+function wordsOf({ questions, caption }: Pair): string {
+  return JSON.stringify({ conversations: withoutMarks([...caption.conversations, ...questions.conversations]) });
+}
+
+/** The picture, its questions, then its caption. */
+function lessonOf({ questions, caption }: Pair): string {
+  const conversations = [...questions.conversations, ...withoutMarks(caption.conversations)];
+  return JSON.stringify({ ...questions, questions: undefined, conversations });
+}
+
+function withoutMarks(turns: readonly ConversationTurn[]): ConversationTurn[] {
+  return turns.map(({ from, value }) => ({ from, value: value.replace(MARK, "") }));
 }
 
 function linesOf(path: string): string[] {
