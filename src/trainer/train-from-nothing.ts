@@ -3,7 +3,6 @@
  * stages, each scored; at the end the model is quantised. Every part that is finished is not done again, so one command goes on where it was.
  */
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { initialSpread } from "../checkpoint/initial-spread.ts";
 import { presetOf } from "../checkpoint/presets.ts";
@@ -15,6 +14,7 @@ import { trainBpe } from "../tokenizer/train-bpe.ts";
 import { RequestError } from "../util/errors.ts";
 import { drawWorld, textsOfWorld } from "./draw-world.ts";
 import type { Recipe, RecipeStart } from "./recipe.ts";
+import { openRunFolder } from "./run-folder.ts";
 import { finishedModel } from "./saved-run.ts";
 import { scoreStage } from "./stage-scores.ts";
 import { type TrainOptions, train } from "./train.ts";
@@ -39,7 +39,7 @@ export async function trainFromNothing(recipe: Recipe, options: FromNothingOptio
       `recipe "${recipe.name}" needs a checkpoint and data. You can use --model and --data`,
     );
   }
-  await mkdir(out, { recursive: true });
+  await openRunFolder(out, recipe);
   const registry = await drawWorld(join(out, "world"), start.world, {
     signal,
     onProgress: (done, total, family) => onWork(`drawing ${family}`, done, total),

@@ -1,11 +1,11 @@
 /** A whole recipe: its stages in order, each in a folder of its own, finished ones skipped, an unfinished one gone on with. */
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { registerCpuBackend } from "../backend/cpu/register.ts";
 import { createBackend, type DeviceName } from "../backend/registry.ts";
 import type { Recipe } from "./recipe.ts";
 import { writeReport } from "./report-page.ts";
+import { openRunFolder } from "./run-folder.ts";
 import { finishedModel } from "./saved-run.ts";
 import { type LoggedStep, type StageOptions, trainStage } from "./train-stage.ts";
 
@@ -33,13 +33,14 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<stri
   const backend = createBackend(device, threads === undefined ? {} : { threads }, (reason) =>
     onWarning(`computing without the native addon, which is very slow: ${reason}`),
   );
-  await mkdir(out, { recursive: true });
-  await writeFile(join(out, "recipe.json"), `${JSON.stringify(recipe, null, 2)}\n`);
+  await openRunFolder(out, recipe);
   let from = options.from;
   for (const stage of recipe.stages) {
     if (only && !only.includes(stage.name)) {
       const earlier = finishedModel(join(out, stage.name));
       if (existsSync(join(earlier, "config.json"))) from = earlier;
+      else if (comesBefore(recipe, stage.name, only))
+        onWarning(`stage "${stage.name}" has not run in ${out}: going on without it`);
       continue;
     }
     try {
@@ -58,4 +59,10 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<stri
     }
   }
   return from;
+}
+
+/** Whether a stage that is left out comes before one that runs. */
+function comesBefore({ stages }: Recipe, name: string, only: readonly string[]): boolean {
+  const place = stages.findIndex((stage) => stage.name === name);
+  return stages.some((stage, i) => i > place && only.includes(stage.name));
 }
