@@ -4,7 +4,7 @@
  */
 import { readAndRelease, scopeSteps } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { RequestError } from "../util/errors.ts";
+import { assert } from "../util/assert.ts";
 import type { Runner } from "./runner.ts";
 import { type Job, type Running, tellVision, tilesOf } from "./running.ts";
 import type { MediaItem, Sequence } from "./sequence.ts";
@@ -79,8 +79,8 @@ export class Jobs {
   /** Embedding rows of an item that the request has pinned. */
   mediaRows({ key }: MediaItem): Float32Array {
     const rows = this.#vision.rows(key);
-    if (rows) return rows;
-    throw new RequestError("engine", "internal: the rows of a media item are gone");
+    assert(rows !== null, "the rows of a media item are gone");
+    return rows;
   }
 
   #measure(msPerRow: number): void {

@@ -119,3 +119,15 @@ export function limitLength(a: CharAutomaton, min: number, max: number): CharAut
 export function isEmpty({ edges, isFinal }: CharAutomaton): boolean {
   return !isFinal[0] && edges[0].length === 0;
 }
+
+/** Whether it takes a text; one step for each character. */
+export function takes({ edges, isFinal }: CharAutomaton, text: string): boolean {
+  let state = 0;
+  for (const char of text) {
+    const code = char.codePointAt(0) as number;
+    const edge = edges[state].find(({ low, high }) => low <= code && code <= high);
+    if (edge === undefined) return false;
+    state = edge.to;
+  }
+  return isFinal[state];
+}

@@ -1,15 +1,13 @@
 /** Strings and numbers of schemas that hold together, as rules. */
 import { type CharAutomaton, intersect, isEmpty, limitLength, TooLarge } from "./char-automaton.ts";
 import { commonMultiple, type Decimal, decimalOf, floorAt } from "./decimals.ts";
-import { FORMATS } from "./formats.ts";
 import { MAX_DIVISOR, numberRule } from "./number-rule.ts";
-import { PatternError } from "./pattern-parser.ts";
-import { patternAutomaton } from "./regex.ts";
 import type { Merged, RuleMaker } from "./rule-maker.ts";
 import { type Keywords, refuse } from "./schema-source.ts";
 import { spelledString } from "./spelled-rule.ts";
 import type { State } from "./state.ts";
 import { stringRule } from "./string-rule.ts";
+import { formatOf, patternOf } from "./text-patterns.ts";
 
 const MAX_LENGTH = 100_000;
 
@@ -57,22 +55,9 @@ function textRule(
 }
 
 /** What another schema's format allows is more than what we write of it, so there it counts for nothing. */
-function patternsOf({ place, pattern, format }: Keywords, isOurs: boolean): CharAutomaton[] {
-  const automata: CharAutomaton[] = [];
-  if (pattern !== null) {
-    try {
-      automata.push(patternAutomaton(pattern));
-    } catch (error) {
-      if (error instanceof PatternError) refuse(`${place}/pattern`, `${JSON.stringify(pattern)}: ${error.message}`);
-      throw error;
-    }
-  }
-  if (format === null) return automata;
-  const form = FORMATS.get(format);
-  if (form === undefined) {
-    refuse(`${place}/format`, `expected one of ${[...FORMATS.keys()].join(", ")}, got ${JSON.stringify(format)}`);
-  }
-  return isOurs ? [...automata, patternAutomaton(form)] : automata;
+function patternsOf(keywords: Keywords, isOurs: boolean): CharAutomaton[] {
+  const format = formatOf(keywords);
+  return [patternOf(keywords), isOurs ? format : null].filter((automaton) => automaton !== null);
 }
 
 /** Null when no number fits. @param isInteger Whole numbers; otherwise those with a fraction, and whole ones in the same texts. */

@@ -1,7 +1,8 @@
 /** Does a value validate? The plain definition of the keywords that we hold; used to sort out the values of `enum` and `const`. */
+import { takes } from "./char-automaton.ts";
 import { decimalOf, floorAt } from "./decimals.ts";
-import { FORMATS } from "./formats.ts";
 import { type JsonType, type Keywords, type Raw, refuse, type SchemaSource } from "./schema-source.ts";
+import { formatOf, patternOf } from "./text-patterns.ts";
 
 export function accepts(source: SchemaSource, raw: Raw, value: unknown, trail: readonly Raw[] = []): boolean {
   if (typeof raw.schema === "boolean") return raw.schema;
@@ -45,12 +46,11 @@ export function acceptsOwn(source: SchemaSource, keywords: Keywords, value: unkn
   return true;
 }
 
-function acceptsText({ minLength, maxLength, pattern, format }: Keywords, text: string): boolean {
+function acceptsText(keywords: Keywords, text: string): boolean {
+  const { minLength, maxLength } = keywords;
   const length = [...text].length;
   if (length < minLength || length > maxLength) return false;
-  if (pattern !== null && !new RegExp(pattern, "u").test(text)) return false;
-  const form = format === null ? undefined : FORMATS.get(format);
-  return form === undefined || new RegExp(form, "u").test(text);
+  return [patternOf(keywords), formatOf(keywords)].every((automaton) => automaton === null || takes(automaton, text));
 }
 
 function acceptsNumber(keywords: Keywords, value: number): boolean {

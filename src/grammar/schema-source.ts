@@ -101,7 +101,7 @@ export class SchemaSource {
     }
     let at: unknown = from.root;
     for (const part of ref.split("/").slice(1)) {
-      const key = decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~");
+      const key = decoded(part, place).replaceAll("~1", "/").replaceAll("~0", "~");
       const isThere = typeof at === "object" && at !== null && Object.hasOwn(at, key);
       if (!isThere) refuse(place, `there is nothing at ${JSON.stringify(ref)}`);
       at = (at as JsonObject)[key];
@@ -272,6 +272,17 @@ function count(schema: JsonObject, name: string, place: string, absent: number):
 
 function wrong(place: string, name: string, expected: string, got: unknown): never {
   return refuse(`${place}/${name}`, `expected ${expected}, got ${JSON.stringify(got)?.slice(0, 80)}`);
+}
+
+function decoded(part: string, place: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return refuse(
+      place,
+      `expected a reference with percent signs in front of two digits each, got ${JSON.stringify(part)}`,
+    );
+  }
 }
 
 /** @throws RequestError that names the place in the schema. */

@@ -110,8 +110,8 @@ export class TokenMasks {
     const inner = this.#inner.of(stack.state);
     for (let word = 0; word < bits.length; word++) bits[word] |= inner.bits[word];
     let maxCost = stack.cost + inner.maxRise;
+    const after = inner.exits.length > 0 ? this.matcher.leave(stack) : null;
     for (const node of inner.exits) {
-      const after = this.matcher.leave(stack);
       if (after === null) {
         setTokens(trie, node, bits); // the end of everything
         continue;

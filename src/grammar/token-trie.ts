@@ -10,13 +10,10 @@ export class TokenTrie {
   readonly ids: number;
   /** Bytes of the longest token. */
   readonly longest: number;
-  readonly nodes: number;
   /** [nodes] byte that leads to the node. */
   readonly byte: Uint8Array;
   /** [nodes] bytes of its path. */
   readonly depth: Uint16Array;
-  /** [nodes] node above; the root is its own. */
-  readonly parent: Int32Array;
   /** [nodes] first node behind its subtree. */
   readonly end: Int32Array;
   /** The tokens that end at node i are order[first[i]] … order[first[i + 1] − 1]. */
@@ -43,7 +40,6 @@ export class TokenTrie {
     const room = texts.reduce((sum, text) => sum + text.length, 1);
     const byte = new Uint8Array(room);
     const depth = new Uint16Array(room);
-    const parent = new Int32Array(room);
     const end = new Int32Array(room);
     const first = new Int32Array(room + 1);
     const path: number[] = [0];
@@ -59,17 +55,14 @@ export class TokenTrie {
         byte[nodes] = text.charCodeAt(d);
         depth[nodes] = d + 1;
         first[nodes] = place;
-        parent[nodes] = path[d];
         path.push(nodes++);
       }
       previous = text;
     }
     for (const node of path) end[node] = nodes;
     first[nodes] = order.length;
-    this.nodes = nodes;
     this.byte = byte.slice(0, nodes);
     this.depth = depth.slice(0, nodes);
-    this.parent = parent.slice(0, nodes);
     this.end = end.slice(0, nodes);
     this.first = first.slice(0, nodes + 1);
     this.longest = texts.reduce((longest, text) => Math.max(longest, text.length), 0);
@@ -95,13 +88,6 @@ export class TokenTrie {
       node = child;
       if (this.first[node] < this.first[node + 1]) lengths.push(at + 1);
     }
-  }
-
-  /** The bytes that lead to a node. */
-  pathTo(node: number): Uint8Array {
-    const path = new Uint8Array(this.depth[node]);
-    for (let at = node; at !== 0; at = this.parent[at]) path[this.depth[at] - 1] = this.byte[at];
-    return path;
   }
 }
 
