@@ -51,7 +51,10 @@ export class MediaKeys {
     if (!status.isDirectory()) return this.#fileKey(path);
     const names = (await readdir(path)).sort();
     if (names.length > MAX_FOLDER_FILES) return null;
-    return listKey(names, (name) => this.#fileKey(join(path, name)));
+    return listKey(names, async (name) => {
+      const key = await this.#fileKey(join(path, name));
+      return key && `${name} ${key}`; // names give the order of frames
+    });
   }
 
   async #fileKey(path: string): Promise<string | null> {
@@ -62,7 +65,7 @@ export class MediaKeys {
     const known = this.#hashes.get(state);
     const hash = known ?? hashOf(await readFile(path));
     if (known === undefined && isSettled) this.#remember(state, hash);
-    return `${path} ${hash}`;
+    return hash;
   }
 
   #remember(state: string, hash: string): void {

@@ -11,6 +11,8 @@ export interface EventStreamOptions {
   readonly stalledReaderMs: number;
   /** A stream that was silent for so long sends a comment. */
   readonly heartbeatMs: number;
+  /** Ends the waiting of `room`. */
+  readonly signal: AbortSignal;
   /** The client has gone, or is given up. */
   readonly onGone: () => void;
   /** Breaks the connection. */
@@ -43,6 +45,7 @@ export class EventStream {
       },
       new ByteLengthQueuingStrategy({ highWaterMark: options.bufferBytes }),
     );
+    options.signal.addEventListener("abort", () => this.#wakeAll(), { once: true });
     this.#watch();
   }
 
@@ -51,9 +54,13 @@ export class EventStream {
     this.#write(`data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`);
   }
 
-  /** Resolves when the client has read enough for more. @throws RefusedError when it has not for `stalledReaderMs`. */
+  /**
+   * Resolves when the client has read enough for more.
+   * @throws RefusedError when it has not for `stalledReaderMs`; the signal's reason.
+   */
   async room(): Promise<void> {
     while (this.#isOpen && (this.#controller.desiredSize ?? 0) - this.#pending.length <= 0) {
+      this.#options.signal.throwIfAborted();
       this.#flush();
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(() => {

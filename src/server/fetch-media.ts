@@ -37,7 +37,7 @@ export class MediaFetcher {
   ): Promise<T> {
     const opened: LocalMedia[] = [];
     try {
-      const local = await Promise.all(
+      const local = await this.#settleAll(
         messages.map(async ({ content, ...rest }): Promise<Message> => {
           if (typeof content === "string") return { content, ...rest };
           return { content: await this.#settleAll(content.map((part) => this.#bring(part, events, opened))), ...rest };

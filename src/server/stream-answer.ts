@@ -42,6 +42,7 @@ export async function streamAnswer(call: ChatCall, context: StreamContext): Prom
   const { limits, timing } = context.options;
   const gone = new AbortController();
   const stream = new EventStream({
+    signal,
     bufferBytes: limits.streamBufferBytes,
     stalledReaderMs: timing.stalledReaderMs,
     heartbeatMs: timing.heartbeatMs,

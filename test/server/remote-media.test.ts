@@ -200,6 +200,27 @@ describe("remote media", () => {
     expect(readdirSync(temporaries)).toEqual([]);
   });
 
+  it("leave nothing behind when those of another turn are refused meanwhile", async () => {
+    const { url: mediaUrl } = await host({
+      "/slow.png": (_, response) => void setTimeout(() => response.writeHead(200).end(png), 500),
+    });
+    const { url, server } = await startServer(model, { media: { allowPrivate: true } });
+    const turn = (imageUrl: string): object => ({
+      role: "user",
+      content: [{ type: "image_url", image_url: { url: imageUrl } }],
+    });
+    const messages = [
+      turn(mediaUrl("/missing.png")),
+      { role: "assistant", content: "Yes?" },
+      turn(mediaUrl("/slow.png")),
+    ];
+    expect((await ask(url, { messages, max_tokens: 4 })).status).toBe(400);
+    await until(() => server.stats.running === 0);
+    await new Promise((resolve) => setTimeout(resolve, 700)); // the slow one would have come by now
+    expect(server.stats).toEqual({ running: 0, waiting: 0, bodyBytes: 0 });
+    expect(readdirSync(temporaries)).toEqual([]);
+  });
+
   it("stop when the client goes away", async () => {
     const { url: mediaUrl, requests } = await host({ "/silent.png": () => {} });
     const { url, server } = await startServer(model, { media: { allowPrivate: true } });

@@ -33,7 +33,6 @@ function stream(url: string, body: object): { socket: Socket; text: () => string
 function endlessModel(onToken: () => void, chunkText: string): ServedModel {
   return {
     name: "endless",
-    contextLength: 1e6,
     generate: (_, options) =>
       new Generation(async (emit: (chunk: GenerationChunk) => void, signal): Promise<GenerationResult> => {
         for (;;) {
@@ -111,7 +110,6 @@ describe("streams", () => {
   it("begin before the first token when that takes long, and beat", async () => {
     const late: ServedModel = {
       name: "late",
-      contextLength: 100,
       generate: () =>
         new Generation(async () => {
           await new Promise((resolve) => setTimeout(resolve, 600));
@@ -143,7 +141,6 @@ describe("an engine that ends", () => {
     let isBroken = true;
     const fragile: ServedModel = {
       name: model.name,
-      contextLength: model.contextLength,
       generate: (input, options) =>
         isBroken
           ? new Generation(async (emit) => {
@@ -172,7 +169,6 @@ describe("an engine that ends", () => {
   it("is a plain 500 without internals when the fault is ours", async () => {
     const broken: ServedModel = {
       name: "broken",
-      contextLength: 100,
       generate: () =>
         new Generation(async () => {
           throw new TypeError("secret detail of our own");
@@ -209,6 +205,22 @@ describe("a server that stops", () => {
     expect(running.text()).toMatch(/"finish_reason":"(length|stop)"[\s\S]*data: \[DONE\]/);
     await closing;
     await expect(fetch(`${url}/health`)).rejects.toThrow();
+  });
+
+  it("does not wait for a client that does not read", async () => {
+    const endless = endlessModel(() => {}, "x".repeat(100_000));
+    const { url, server } = await startServer(endless, {
+      limits: { streamBufferBytes: 64 * 1024 },
+      timing: { graceMs: 300, stalledReaderMs: 60_000 },
+    });
+    const deaf = stream(url, question("Go on", { max_tokens: 4000 }));
+    await until(() => deaf.text().length > 0);
+    deaf.socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 500)); // all buffers are full by now
+    const startMs = performance.now();
+    await server.close();
+    expect(performance.now() - startMs).toBeLessThan(10_000);
+    deaf.socket.destroy();
   });
 
   it("ends answers that take longer than the grace time, with an error", async () => {

@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import type { EngineLimitOptions } from "../../api/engine-limits.ts";
 import { createServer } from "../../server/server.ts";
+import { checkServerOptions, type ServerOptions } from "../../server/server-options.ts";
 import { byteSize } from "../byte-size.ts";
 import { isInterrupt, withInterrupt } from "../interrupt.ts";
 import { addModelOptions, type ModelOptions, openModel, wholeNumber } from "../model-options.ts";
@@ -80,29 +81,31 @@ async function serve(options: ServeOptions): Promise<void> {
     maxQueue: options.maxQueue,
     ...(options.kvMemory === undefined ? {} : { kvMemoryBytes: options.kvMemory }),
   };
+  const serverOptions: ServerOptions = {
+    host: options.host,
+    port: options.port,
+    apiKey: options.apiKey ?? null,
+    allowOpenHost: options.allowOpenHost ?? false,
+    allowedOrigins: options.allowOrigin ?? [],
+    allowedHosts: options.allowHost ?? [],
+    limits: {
+      answerTokens: options.maxTokens,
+      bodyBytes: options.maxBody,
+      ...(options.rateLimit === undefined ? {} : { requestsPerMinute: options.rateLimit }),
+    },
+    media: {
+      remote: options.remoteMedia,
+      allowPrivate: options.allowPrivateMedia ?? false,
+      ...(options.maxPixels === undefined ? {} : { pixels: options.maxPixels }),
+    },
+    timing: { graceMs: options.grace * 1000 },
+    logLevel: options.logLevel,
+  };
+  checkServerOptions(serverOptions); // before anything is loaded
   await withInterrupt(async (signal) => {
     const model = await openModel(options, new ProgressLine(), signal, limits);
     try {
-      const server = createServer(model, {
-        host: options.host,
-        port: options.port,
-        apiKey: options.apiKey ?? null,
-        allowOpenHost: options.allowOpenHost ?? false,
-        allowedOrigins: options.allowOrigin ?? [],
-        allowedHosts: options.allowHost ?? [],
-        limits: {
-          answerTokens: options.maxTokens,
-          bodyBytes: options.maxBody,
-          ...(options.rateLimit === undefined ? {} : { requestsPerMinute: options.rateLimit }),
-        },
-        media: {
-          remote: options.remoteMedia,
-          allowPrivate: options.allowPrivateMedia ?? false,
-          ...(options.maxPixels === undefined ? {} : { pixels: options.maxPixels }),
-        },
-        timing: { graceMs: options.grace * 1000 },
-        logLevel: options.logLevel,
-      });
+      const server = createServer(model, serverOptions);
       const url = await server.listen();
       process.stderr.write(`nvila: ${model.name} answers at ${url} (stop with Ctrl-C)\n`);
       await new Promise<void>((resolve) => {

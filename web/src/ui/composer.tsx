@@ -23,13 +23,17 @@ export function Composer({ store, page, preferences }: ComposerProps): JSX.Eleme
   const [text, setText] = useState("");
   const [drafts, setDrafts] = useState<readonly DraftAttachment[]>([]);
   const [problems, setProblems] = useState<readonly string[]>([]);
+  /** As they are when a file has been read, which may take a while. */
+  const latest = useRef(drafts);
+  latest.current = drafts;
 
   const add = async (files: readonly File[]): Promise<void> => {
     if (files.length === 0) return;
     const taken = await takeFiles(files);
-    const all = [...drafts, ...taken.drafts];
+    const all = [...latest.current, ...taken.drafts];
     const tooMany = all.length > LIMITS.files ? [`A question can have up to ${LIMITS.files} files.`] : [];
-    setDrafts(all.slice(0, LIMITS.files));
+    latest.current = all.slice(0, LIMITS.files);
+    setDrafts(latest.current);
     setProblems([...taken.problems, ...tooMany]);
     field.current?.focus();
   };
