@@ -3,11 +3,13 @@ import { createHash } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 
-/** @param pathOrHubId A folder; anything else stands for itself. */
+/** @param pathOrHubId A folder, whose links are followed; a hub id stands for itself, so a commit that comes later is not noticed. */
 export function modelFingerprint(pathOrHubId: string): string {
   const hash = createHash("sha256");
   try {
-    const files = readdirSync(pathOrHubId, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const files = readdirSync(pathOrHubId, { recursive: true, withFileTypes: true }).filter(
+      (entry) => !entry.isDirectory(),
+    );
     const lines = files.map((entry) => {
       const path = join(entry.parentPath, entry.name);
       const { size, mtimeMs } = statSync(path);
@@ -15,7 +17,7 @@ export function modelFingerprint(pathOrHubId: string): string {
     });
     hash.update(lines.sort().join("\n"));
   } catch {
-    hash.update(pathOrHubId); // a hub id: its commit is pinned by the download cache
+    hash.update(pathOrHubId);
   }
   return hash.digest("base64url").slice(0, 16);
 }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { RIGHT_SCORE } from "../eval/evaluate-answer.ts";
 import type { EvalMedia, EvalTask } from "../eval/task.ts";
 import type { Score } from "../eval/task-scores.ts";
+import { escapeHtml } from "../util/escape-html.ts";
 import { encodeExample } from "../world/encode-example.ts";
 import type { LoggedAnswer } from "./answer-log.ts";
 import type { EvaluatedTask } from "./run-evaluation.ts";
@@ -24,10 +25,10 @@ export async function reportPage(
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>${escaped(model)}: evaluation</title><style>${STYLE}</style></head><body>
-<h1>${escaped(model)}</h1><p class="notes">${notes.map(escaped).join("<br>")}</p>
+<title>${escapeHtml(model)}: evaluation</title><style>${STYLE}</style></head><body>
+<h1>${escapeHtml(model)}</h1><p class="notes">${notes.map(escapeHtml).join("<br>")}</p>
 <table><thead><tr><th>task<th>metric<th class="n">examples<th class="n">score<th class="n">chance<th>&nbsp;</tr></thead><tbody>
-${evaluated.map((result) => row(`<a href="#${anchor(result.task)}">${escaped(result.task)}</a>`, result.headline, result)).join("\n")}
+${evaluated.map((result) => row(`<a href="#${anchor(result.task)}">${escapeHtml(result.task)}</a>`, result.headline, result)).join("\n")}
 </tbody></table>
 ${sections.join("\n")}
 </body></html>
@@ -35,7 +36,7 @@ ${sections.join("\n")}
 }
 
 function row(name: string, headline: string, { n, score, chance, margin }: Score): string {
-  return `<tr><td>${name}<td>${escaped(headline)}<td class="n">${n}<td class="n">${percent(score)} ± ${percent(margin)}<td class="n">${percent(chance)}<td>${bar(score, chance)}</tr>`;
+  return `<tr><td>${name}<td>${escapeHtml(headline)}<td class="n">${n}<td class="n">${percent(score)} ± ${percent(margin)}<td class="n">${percent(chance)}<td>${bar(score, chance)}</tr>`;
 }
 
 /** The score as a bar, chance as a mark on it. */
@@ -53,20 +54,20 @@ async function section(result: EvaluatedTask, task: EvalTask, mostWrong: number)
       ? `${cards.length} of ${wrong.length} wrong answers are shown`
       : `${wrong.length} wrong answers`,
   ].filter((note) => note !== "");
-  return `<h2 id="${anchor(result.task)}">${escaped(result.task)}</h2>
+  return `<h2 id="${anchor(result.task)}">${escapeHtml(result.task)}</h2>
 <table><tbody>${Object.entries(result.byKind)
-    .map(([kind, score]) => row(escaped(kind), "", score))
+    .map(([kind, score]) => row(escapeHtml(kind), "", score))
     .join("\n")}</tbody></table>
-<p class="notes">${notes.map(escaped).join(" · ")}</p><div class="cards">${cards.join("\n")}</div>`;
+<p class="notes">${notes.map(escapeHtml).join(" · ")}</p><div class="cards">${cards.join("\n")}</div>`;
 }
 
 async function card(answer: LoggedAnswer, task: EvalTask): Promise<string> {
   const media = answer.kind === "damaged" ? [] : (await task.getExample(answer.index)).media;
   const pictures = await Promise.all(media.map(picture));
   const got = answer.error === null ? answer.response || "(nothing)" : `error: ${answer.error}`;
-  return `<figure>${pictures.join("")}<figcaption><p>${escaped(answer.question)}</p>
-<p class="right">${escaped(answer.answers.join(" / "))}</p><p class="wrong">${escaped(got.slice(0, 300))}</p>
-<p class="id">${escaped(answer.id)} · ${escaped(answer.kind)} · ${answer.score.toFixed(2)}</p></figcaption></figure>`;
+  return `<figure>${pictures.join("")}<figcaption><p>${escapeHtml(answer.question)}</p>
+<p class="right">${escapeHtml(answer.answers.join(" / "))}</p><p class="wrong">${escapeHtml(got.slice(0, 300))}</p>
+<p class="id">${escapeHtml(answer.id)} · ${escapeHtml(answer.kind)} · ${answer.score.toFixed(2)}</p></figcaption></figure>`;
 }
 
 /** Drawn media as they are; files only where a browser can show them. */
@@ -78,9 +79,9 @@ async function picture(media: EvalMedia): Promise<string> {
   const { source } = media;
   const type = typeof source === "string" ? /\.(png|jpe?g|webp|gif)$/i.exec(source)?.[1].toLowerCase() : null;
   if (typeof source !== "string" || !type)
-    return `<p class="id">${escaped(typeof source === "string" ? source : "bytes")}</p>`;
+    return `<p class="id">${escapeHtml(typeof source === "string" ? source : "bytes")}</p>`;
   const bytes = await readFile(source).catch(() => null);
-  if (bytes === null) return `<p class="id">${escaped(source)} cannot be read</p>`;
+  if (bytes === null) return `<p class="id">${escapeHtml(source)} cannot be read</p>`;
   return `<img alt="" src="data:image/${type === "jpg" ? "jpeg" : type};base64,${bytes.toString("base64")}">`;
 }
 
@@ -90,10 +91,6 @@ function anchor(task: string): string {
 
 function percent(share: number): string {
   return (100 * share).toFixed(1);
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
 const STYLE = `

@@ -5,7 +5,7 @@ import { image, type Part, video } from "../api/parts.ts";
 import { evaluateAnswer } from "../eval/evaluate-answer.ts";
 import type { EvalExample, EvalMedia, EvalTask } from "../eval/task.ts";
 import { type TaskScores, taskScores } from "../eval/task-scores.ts";
-import { messageOf, NvilaError } from "../util/errors.ts";
+import { BusyError, EngineError, messageOf, NvilaError } from "../util/errors.ts";
 import { encodeExample } from "../world/encode-example.ts";
 import { AnswerLog, answerKey, type LoggedAnswer } from "./answer-log.ts";
 
@@ -111,7 +111,8 @@ async function answerExample(
     return { ...common, response, ...verdict, error: null, ms: Math.round(performance.now() - startMs) };
   } catch (error) {
     // Only what is wrong with this example counts against it; an abort or a fault of ours ends the run.
-    if (!(error instanceof NvilaError) || signal?.aborted) throw error;
+    const isAnswerable = error instanceof EngineError || error instanceof BusyError;
+    if (!(error instanceof NvilaError) || isAnswerable || signal?.aborted) throw error;
     const ms = Math.round(performance.now() - startMs);
     return { ...common, response: "", parsed: null, score: 0, error: messageOf(error), ms };
   }

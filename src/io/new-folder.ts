@@ -1,9 +1,9 @@
 /**
- * Writing a folder so that what stands at its place is always whole: everything goes into a folder beside it, which is renamed at the
- * end. Knows nothing of what is written.
+ * Writing a folder or a file so that what stands at its place is always whole: everything goes beside it, and is renamed at the end.
+ * Knows nothing of what is written.
  */
 import { existsSync } from "node:fs";
-import { type FileHandle, mkdir, mkdtemp, readdir, rename, rm, rmdir, statfs } from "node:fs/promises";
+import { type FileHandle, mkdir, mkdtemp, readdir, rename, rm, rmdir, statfs, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { messageOf, NvilaError, RequestError } from "../util/errors.ts";
 
@@ -69,6 +69,12 @@ export async function expectSpace(where: string, folder: string, bytes: number):
   if (free < bytes + EXTRA_BYTES) {
     throw new RequestError(where, `expected ${bytes + EXTRA_BYTES} bytes free for ${dirname(folder)}, got ${free}`);
   }
+}
+
+/** Writes a text file over the one that may be there: a reader never sees half of it. */
+export async function writeWholeFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.partial`, text);
+  await rename(`${path}.partial`, path);
 }
 
 /** Writes all of `bytes`; at the file's current place, or at `position`. */

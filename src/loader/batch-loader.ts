@@ -56,6 +56,8 @@ export interface BatchLoaderOptions {
   /** Rows that one media item takes in the model. */
   readonly rowsOf: (item: { kind: "image" | "video"; tileCount: number; blockSize: BlockSize | null }) => number;
   readonly labelMode?: LabelMode;
+  /** "text": every token of the text is learnt, media never. Default "answers". Source: VILA data/dataset.py, MMC4 and COYO. */
+  readonly learns?: "answers" | "text";
   /** Time tokens of the model: `<12.5>` in answers about videos become tokens. Default 0: texts stay. */
   readonly numTimeTokens?: number;
   /** Batches prepared ahead. Default 2. */
@@ -137,7 +139,7 @@ export class BatchLoader {
       const sample = await this.#encode(found);
       if (sample.labels.slice(1).some((id) => id >= 0)) return sample;
       this.#empty++;
-      this.#options.onSkip?.(label, "nothing of its answers is left at this length");
+      this.#options.onSkip?.(label, `nothing of its ${this.#options.learns ?? "answers"} is left at this length`);
       return null;
     } catch (error) {
       if (!(error instanceof NvilaError)) throw error;
@@ -148,7 +150,7 @@ export class BatchLoader {
   }
 
   async #encode({ sample, entry, label }: MixtureSample): Promise<ReadySample> {
-    const { tokenizer, pool, rowsOf, maxLength, numTimeTokens = 0, labelMode = "span" } = this.#options;
+    const { tokenizer, pool, rowsOf, maxLength, numTimeTokens = 0, labelMode = "span", learns } = this.#options;
     const messages = entry.placement === "inline" ? placeMediaInline(sample) : placeMediaFirst(sample);
     const jobs = messages.flatMap((message) =>
       message.parts.flatMap((part): MediaJob[] =>
@@ -177,7 +179,10 @@ export class BatchLoader {
     const items = media.flatMap(itemsOf).map((item) => ({ ...item, rows: rowsOf(item) }));
     const mediaRows = items.map((item) => item.rows);
     const { imageId, videoId } = tokenizer;
-    const fused = fuseSample({ ids, labels, mediaRows }, { imageId, videoId, maxLength });
+    const fused = fuseSample(
+      { ids, labels: learns === "text" ? ids : labels, mediaRows },
+      { imageId, videoId, maxLength },
+    );
     return { ...fused, label, items: items.slice(0, fused.media.length) };
   }
 }

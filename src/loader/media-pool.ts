@@ -19,6 +19,8 @@ export class MediaPool implements AsyncDisposable {
   readonly #workers: Worker[];
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
+  /** Why no more work is done. */
+  #end: { readonly reason: unknown } | null = null;
 
   /** @param threads 0 prepares in the calling thread. */
   constructor(options: MediaOptions, threads: number) {
@@ -31,9 +33,10 @@ export class MediaPool implements AsyncDisposable {
     }
   }
 
-  /** @throws RequestError when a medium cannot be decoded. */
+  /** @throws RequestError when a medium cannot be decoded; another error when the threads have ended. */
   prepare(jobs: readonly MediaJob[]): Promise<PreparedMedia[]> {
     if (jobs.length === 0) return Promise.resolve([]);
+    if (this.#end) return Promise.reject(this.#end.reason);
     if (this.#workers.length === 0) return prepareMedia(jobs, this.#options);
     const id = ++this.#lastId;
     const worker = this.#workers[id % this.#workers.length];
@@ -45,7 +48,7 @@ export class MediaPool implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    this.#fail(new RequestError("data", "the media threads were closed"));
+    this.#fail(new Error("the media threads were closed")); // nothing is wrong with the samples that wait
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
@@ -62,6 +65,7 @@ export class MediaPool implements AsyncDisposable {
   }
 
   #fail(reason: unknown): void {
+    this.#end ??= { reason };
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }

@@ -12,6 +12,8 @@ export interface MediaOptions {
   readonly image: ImageOptions;
   /** Frames of a video. */
   readonly numFrames: number;
+  /** Frames a second, at most `numFrames`. Default 0: spread evenly. */
+  readonly fps?: number;
 }
 
 /** What one picture or video of a sample became. */
@@ -37,7 +39,7 @@ export interface MediaJob {
  * @throws RequestError, UnsupportedError when a medium cannot be decoded.
  */
 export async function prepareMedia(jobs: readonly MediaJob[], options: MediaOptions): Promise<PreparedMedia[]> {
-  const { image, numFrames } = options;
+  const { image, numFrames, fps = 0 } = options;
   const prepared: PreparedMedia[] = [];
   for (const { kind, source } of jobs) {
     if (kind === "image") {
@@ -50,7 +52,7 @@ export async function prepareMedia(jobs: readonly MediaJob[], options: MediaOpti
         durationSeconds: null,
       });
     } else {
-      const video = await readVideo(source, { sampling: { numFrames, fps: 0 } });
+      const video = await readVideo(source, { sampling: { numFrames, fps } });
       const { tiles } = planFrames(video.frames, image);
       prepared.push({ kind, tiles, blockSize: null, isTilePerItem: false, durationSeconds: video.durationSeconds });
     }

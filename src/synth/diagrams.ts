@@ -106,19 +106,15 @@ function questions(dice: Dice, kind: string, nodes: readonly Node[], edges: read
       labels.filter((_, i) => i !== right && i !== except),
       3,
     );
-  const [from, to] = dice.pick(
-    edges.filter(([a]) => edges.filter(([start]) => start === a).length === 1).length > 0
-      ? edges.filter(([a]) => edges.filter(([start]) => start === a).length === 1)
-      : edges,
-  );
+  const onlyWaysOut = edges.filter(([a]) => edges.filter(([start]) => start === a).length === 1);
+  const [from, to] = dice.pick(onlyWaysOut.length > 0 ? onlyWaysOut : edges);
   const [source, target] = dice.pick(edges);
   const counts = dice.shuffle([3, 4, 5, 6, 7, 8].filter((n) => n !== nodes.length)).slice(0, 3);
   const list: Exchange[] = [
     multipleChoice(dice, `Which one points to ${labels[target]}?`, labels[source], others(source, target), "before"),
     multipleChoice(dice, "How many boxes does the diagram have?", String(nodes.length), counts.map(String), "count"),
   ];
-  const isOnlyOut = edges.filter(([a]) => a === from).length === 1;
-  if (isOnlyOut)
+  if (onlyWaysOut.length > 0)
     list.push(
       multipleChoice(dice, `What does the arrow from ${labels[from]} lead to?`, labels[to], others(to, from), "after"),
     );

@@ -1,6 +1,5 @@
 /** Documents after DocVQA: lines, receipts, forms, tables, and long pages that are only legible at full size. Answers are scored by ANLS. */
-import type { Box, Canvas as Page } from "./canvas.ts";
-import { Canvas } from "./canvas.ts";
+import { type Box, Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Drawn, type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
@@ -13,11 +12,10 @@ const LAYOUTS: Readonly<Record<Split, readonly number[]>> = { train: [0, 1, 2], 
 
 interface Desk {
   readonly dice: Dice;
-  readonly split: Split;
   readonly write: Writer;
   readonly layout: number;
   readonly style: TextStyle;
-  readonly page: Page;
+  readonly page: Canvas;
 }
 
 /** Draws one document of a random kind. */
@@ -37,7 +35,6 @@ export function drawDocument(dice: Dice, split: Split): SynthExample {
   const size = kind === "line" ? dice.int(12, 24) : kind === "long page" ? dice.int(8, 9) : dice.int(9, 12);
   const desk: Desk = {
     dice,
-    split,
     write: new Writer(dice, split),
     layout: dice.pick(LAYOUTS[split]),
     style: { font: dice.pick(fontsOf(split)), size, colour: inkColour(dice, split) },
@@ -148,7 +145,7 @@ function drawReceipt({ dice, write, page, style, layout }: Desk): Drawn {
   return { exchanges, caption: `A receipt of ${company}: ${bought}; in total ${totals[2][1]}.` };
 }
 
-function rule(page: Page, left: number, right: number, y: number, layout: number, style: TextStyle): void {
+function rule(page: Canvas, left: number, right: number, y: number, layout: number, style: TextStyle): void {
   const [from, to] = [
     { x: left, y: y + 1 },
     { x: right, y: y + 1 },

@@ -2,7 +2,7 @@
  * Fonts: ways to draw the one set of glyphs. Weight, width, slant, contrast of strokes, serifs, rounding and a bitmap look make many faces;
  * those of the validation and test splits are never seen in training.
  */
-import { Canvas, type Colour, type Point } from "./canvas.ts";
+import type { Canvas, Colour, Point } from "./canvas.ts";
 import { CAP_HEIGHT, type Glyph, glyphOf } from "./glyphs.ts";
 import { fillBox, StrokeMask } from "./shapes.ts";
 
@@ -235,25 +235,4 @@ function bitmapOf(glyph: Glyph, unit: number): readonly { col: number; row: numb
   const list = [...cells.values()];
   bitmaps.set(glyph, list);
   return list;
-}
-
-/** A specimen of every face of a split, for looking at. */
-export function fontSpecimen(split: Split, size: number): Canvas {
-  const fonts = fontsOf(split);
-  const lines = [
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789",
-    "abcdefghijklmnopqrstuvwxyz .,:;!?'\"()[]{}/\\-_+=*%&#$@<>^`~|",
-  ];
-  const canvas = new Canvas(Math.ceil(size * 46), fonts.length * size * 5 + size, [255, 255, 255]);
-  for (const [i, font] of fonts.entries()) {
-    for (const [j, line] of lines.entries()) {
-      drawText(
-        canvas,
-        line,
-        { x: size, y: size + i * size * 5 + j * size * 2.2 },
-        { font, size, colour: [20, 20, 20] },
-      );
-    }
-  }
-  return canvas;
 }

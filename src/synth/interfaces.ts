@@ -3,7 +3,7 @@ import type { Box, Colour, Point } from "./canvas.ts";
 import { Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
-import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
+import { drawText, fontsOf, type Split, type TextStyle } from "./font.ts";
 import { weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, roundBox, strokeBox, strokePath } from "./shapes.ts";
 import { belongsTo, Writer } from "./words.ts";
@@ -260,9 +260,4 @@ function captionOf(title: string, widgets: readonly Widget[]): string {
 
 function ask(question: string, answer: string, kind: string, chance: number): Exchange {
   return { question: question + ONE_WORD_OR_PHRASE, answers: [answer], metric: "exact", kind, chance };
-}
-
-/** Width that a label needs: for tests of what fits. */
-export function labelWidth(label: string, style: TextStyle): number {
-  return measureText(label, style);
 }

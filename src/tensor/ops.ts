@@ -132,6 +132,7 @@ export function pagedAttentionInt8(
   expectInt8Rows("paged_attention", k);
   expectInt8Rows("paged_attention", v);
   expectPaged(q, k.codes, v.codes, options);
+  refuse("paged attention", q);
   const out = empty(q.backend, "f32", q.shape);
   q.backend.pagedAttentionInt8(out, q, k, v, options);
   return out;
@@ -361,5 +362,6 @@ export function scatterRowsInt8(target: Int8RowTensors, rows: Int32Array, source
   expectInt8Rows("scatter_rows", target);
   expectF32("scatter_rows", "source", source);
   expectScatter(codes, rows, source);
+  refuse("scatter_rows", source);
   codes.backend.scatterRowsInt8(target, Tensor.from(codes.backend, "i32", rows, [rows.length]), source);
 }

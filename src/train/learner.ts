@@ -59,7 +59,7 @@ export class Learner {
     onBatch: (index: number) => Promise<void> | void = () => {},
   ): Promise<Gradients> {
     const { trained, activations = "keep", soft = null } = this.#options;
-    this.parameters.clearGradients();
+    this.parameters.clearGradients(trained);
     let [sum, tokens, savedBytes, index] = [0, 0, 0, 0];
     for (const batch of batches) {
       const tape = new Tape(this.model.llm.backend, this.parameters.gradientsOf(trained), activations);

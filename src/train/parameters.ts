@@ -63,9 +63,9 @@ export class ParameterSet {
     return this.all.filter(({ component }) => trained[component]);
   }
 
-  /** Sets all gradients to zero. */
-  clearGradients(): void {
-    for (const { gradient } of this.all) {
+  /** Sets the gradients of what is trained to zero; others never leave it. */
+  clearGradients(trained: Trained): void {
+    for (const { gradient } of this.trained(trained)) {
       const zeros = this.#backend.wrap("f32", new Float32Array(gradient.storage.length));
       this.#backend.copy(gradient.storage, 0, zeros);
     }

@@ -4,9 +4,10 @@
  * is to know the world's words, and how to look up an answer, before it sees anything.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConversationTurn } from "../data/training-sample.ts";
+import { writeWholeFile } from "../io/new-folder.ts";
 import { FAMILY_NAMES, type FamilyName } from "../synth/families.ts";
 import { writeSynthSet } from "../world/write-synth-set.ts";
 import type { RecipeStart } from "./recipe.ts";
@@ -94,8 +95,7 @@ export async function drawWorld(
       "all-lessons": lessons(FAMILY_NAMES),
     },
   };
-  await writeFile(`${registry}.partial`, `${JSON.stringify(written, null, 2)}\n`);
-  await rename(`${registry}.partial`, registry); // last: with it the world is whole
+  await writeWholeFile(registry, `${JSON.stringify(written, null, 2)}\n`); // last: with it the world is whole
   return registry;
 }
 

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { escapeHtml } from "../util/escape-html.ts";
 import type { Recipe } from "./recipe.ts";
 import { EVALUATION, readScores, type StageScores } from "./stage-scores.ts";
 import { type LoggedStep, STAGE_LOG } from "./train-stage.ts";
@@ -146,8 +147,4 @@ function sum<T>(items: readonly T[], value: (item: T) => number): number {
 
 function mean(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0) / values.length;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -1,6 +1,6 @@
 /** What a stage's model scores on the synthetic world, written beside it: a small fixed sample of the validation split, the same after every stage. */
 import { existsSync } from "node:fs";
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { loadModel } from "../api/load-model.ts";
 import type { DeviceName } from "../backend/registry.ts";
@@ -10,6 +10,7 @@ import { modelFingerprint } from "../evaluate/model-fingerprint.ts";
 import { reportPage } from "../evaluate/report-page.ts";
 import { runEvaluation } from "../evaluate/run-evaluation.ts";
 import { readJsonFile } from "../io/json-file.ts";
+import { writeWholeFile } from "../io/new-folder.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** Folder of a stage's answers, scores and page. */
@@ -78,7 +79,10 @@ export async function scoreStage(
       ...(onProgress && { onProgress }),
     });
     const notes = [`validation split, seed ${seed}, greedy`];
-    await writeFile(join(outDir, "report.html"), await reportPage(evaluated, tasks, { model, notes, mostWrong: 12 }));
+    await writeWholeFile(
+      join(outDir, "report.html"),
+      await reportPage(evaluated, tasks, { model, notes, mostWrong: 12 }),
+    );
     const scores = evaluated.map(({ task, headline, score, margin, chance, n }) => ({
       task,
       headline,
@@ -87,9 +91,7 @@ export async function scoreStage(
       chance,
       n,
     }));
-    const path = join(outDir, SCORES);
-    await writeFile(`${path}.partial`, `${JSON.stringify({ count, tasks: scores }, null, 2)}\n`);
-    await rename(`${path}.partial`, path);
+    await writeWholeFile(join(outDir, SCORES), `${JSON.stringify({ count, tasks: scores }, null, 2)}\n`);
     return { count, tasks: scores };
   } finally {
     loaded.close();

@@ -23,7 +23,7 @@ import { ParameterSet } from "../train/parameters.ts";
 import { cosineWithWarmup } from "../train/schedule.ts";
 import { rowsWithTarget, shiftedTargets } from "../train/targets.ts";
 import { RequestError } from "../util/errors.ts";
-import { modelBatch, withAllText } from "./model-batch.ts";
+import { modelBatch } from "./model-batch.ts";
 import type { Stage } from "./recipe.ts";
 import { finishedModel, newestState, restoreMoments, saveFinished, saveState } from "./saved-run.ts";
 
@@ -106,7 +106,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
 
   const mixture = await openMixture(registry, mixtureName, { globalBatch: stage.globalBatch, seed });
   const pool = new MediaPool(
-    { image: config.image, numFrames: config.video.numFrames ?? 8 },
+    { image: config.image, numFrames: config.video.numFrames ?? 8, fps: config.video.fps },
     options.decodeThreads ?? 1,
   );
   try {
@@ -139,6 +139,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       tokenizer,
       pool,
       labelMode: stage.labelMode,
+      learns: stage.learns,
       numTimeTokens: config.timeTokens?.count ?? 0,
       rowsOf: ({ kind, tileCount, blockSize }) => {
         const tiles = { count: tileCount, pixels: () => new Float32Array(0) };
@@ -159,8 +160,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
     for await (const part of loader.batches()) {
       parts.push(part);
       if (parts.length < accumulation) continue;
-      const usable = parts.filter((batch) => batch !== null);
-      const loaded = stage.learns === "text" ? usable.map(withAllText) : usable;
+      const loaded = parts.filter((batch) => batch !== null);
       parts = [];
       const factor = cosineWithWarmup(step, totalSteps, stage.warmupRatio);
       const result = await runStep(learner, stage, loaded, factor, (batch) => modelBatch(batch, config.pixels));

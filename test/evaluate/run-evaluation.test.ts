@@ -1,5 +1,5 @@
 /** Evaluation with a model that knows the answers, one that does not, and one that fails: scores, stored answers, the page. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -8,9 +8,10 @@ import { synthTask } from "../../src/eval/synth-task.ts";
 import type { EvalTask } from "../../src/eval/task.ts";
 import { SYNTH_TASKS } from "../../src/eval/tasks/all-tasks.ts";
 import { openFileTask } from "../../src/evaluate/file-task.ts";
+import { modelFingerprint } from "../../src/evaluate/model-fingerprint.ts";
 import { reportPage } from "../../src/evaluate/report-page.ts";
 import { type AnsweringModel, partOf, runEvaluation } from "../../src/evaluate/run-evaluation.ts";
-import { RequestError } from "../../src/util/errors.ts";
+import { BusyError, EngineError, RequestError } from "../../src/util/errors.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nvila-eval-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -102,6 +103,24 @@ describe("runEvaluation", () => {
     expect([refused.score, refused.errors, refused.unparsed]).toEqual([0, 6, 0]);
     const broken: AnsweringModel = { generate: () => Promise.reject(new Error("a fault")) };
     await expect(runEvaluation(broken, { ...common, outDir: join(folder, "broken") })).rejects.toThrow("a fault");
+    for (const error of [new EngineError("engine", "it ended"), new BusyError("engine", "too many")]) {
+      const outDir = join(folder, error.name);
+      const unable: AnsweringModel = { generate: () => Promise.reject(error) };
+      await expect(runEvaluation(unable, { ...common, outDir })).rejects.toThrow(error);
+      const [later] = await runEvaluation(refusing, { ...common, outDir });
+      expect(later.reused).toBe(0); // what was not answered is asked again
+    }
+  });
+
+  it("tells folders apart whose files are links", () => {
+    const [a, b] = ["linked-a", "linked-b"].map((name) => join(folder, name));
+    for (const [i, dir] of [a, b].entries()) {
+      mkdirSync(dir);
+      writeFileSync(join(folder, `blob-${i}`), "x".repeat(10 + i));
+      symlinkSync(join(folder, `blob-${i}`), join(dir, "model.safetensors"));
+    }
+    expect(modelFingerprint(a)).toBe(modelFingerprint(a));
+    expect(modelFingerprint(a)).not.toBe(modelFingerprint(b));
   });
 
   it("takes files of samples, and names damaged ones", async () => {

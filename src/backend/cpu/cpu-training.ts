@@ -7,26 +7,12 @@ import type { Operand } from "../backend.ts";
 import { f32, i32 } from "../host.ts";
 import { referenceTraining } from "../reference/training/reference-training.ts";
 import type { TrainingBackend } from "../training-backend.ts";
+import type { Binding } from "./binding.ts";
 import type { NativeContext } from "./native-types.ts";
-import type { TrainingBinding } from "./training-binding.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
 
-/** What turning vectors needs: the forward operation with the angles reversed. */
-interface Rotation {
-  rope(
-    context: NativeContext,
-    out: Float32Array,
-    x: Float32Array,
-    positions: Int32Array,
-    theta: number,
-    T: number,
-    H: number,
-    D: number,
-  ): void;
-}
-
 /** The operations, bound to a backend's context. */
-export function cpuTraining(native: TrainingBinding & Rotation, context: NativeContext): TrainingBackend {
+export function cpuTraining(native: Binding, context: NativeContext): TrainingBackend {
   return {
     ...referenceTraining,
 

@@ -1,5 +1,4 @@
 /** `nvila eval`: how well a model answers, beside what guessing gives. */
-import { rename, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { RIGHT_SCORE } from "../../eval/evaluate-answer.ts";
@@ -10,6 +9,7 @@ import { openFileTask } from "../../evaluate/file-task.ts";
 import { modelFingerprint } from "../../evaluate/model-fingerprint.ts";
 import { reportPage } from "../../evaluate/report-page.ts";
 import { type EvaluatedTask, runEvaluation } from "../../evaluate/run-evaluation.ts";
+import { writeWholeFile } from "../../io/new-folder.ts";
 import type { Split } from "../../synth/font.ts";
 import { RequestError } from "../../util/errors.ts";
 import { formatBar, formatMs } from "../format.ts";
@@ -37,7 +37,7 @@ Examples:
   nvila eval ./NVILA-Lite-2B ./world/scenes/test.jsonl --json
 
 The folder holds outputs.jsonl (every answer), metrics.json, and report.html with the wrong answers as pictures. A run that was stopped goes
-on where it was; a changed model, question or setting is answered again. Scores follow the originals, their oddities included.`;
+on where it was; a changed folder of a model, question or setting is answered again. Scores follow the originals, their oddities included.`;
 
 export function evalCommand(): Command {
   const command = new Command("eval")
@@ -89,8 +89,8 @@ async function evaluate(
       `split ${options.split}, seed ${options.seed}, greedy, reference scoring`,
     ];
     const page = await reportPage(evaluated, tasks, { model: options.model, notes, mostWrong: options.wrong });
-    await writeBeside(join(outDir, "metrics.json"), `${JSON.stringify(summary, null, 2)}\n`);
-    await writeBeside(join(outDir, "report.html"), page);
+    await writeWholeFile(join(outDir, "metrics.json"), `${JSON.stringify(summary, null, 2)}\n`);
+    await writeWholeFile(join(outDir, "report.html"), page);
     if (options.json) process.stdout.write(`${JSON.stringify({ out: outDir, ...summary })}\n`);
     else process.stderr.write(describe(evaluated, outDir, performance.now() - startMs));
   } finally {
@@ -137,12 +137,6 @@ function fingerprintOf({
   framesAsImages,
 }: EvalOptions & { readonly model: string }): string {
   return `${modelFingerprint(model)} ${JSON.stringify([quantize ?? null, kvCache, int4Activations, framesAsImages ?? false])}`;
-}
-
-/** A reader never sees half a file. */
-async function writeBeside(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.partial`, text);
-  await rename(`${path}.partial`, path);
 }
 
 function describe(evaluated: readonly EvaluatedTask[], outDir: string, durationMs: number): string {

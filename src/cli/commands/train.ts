@@ -1,5 +1,5 @@
 /** `nvila train`: the stages of a recipe, from nothing on the synthetic world, or from the user's checkpoint on the user's data. */
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { readRegistry } from "../../loader/registry.ts";
 import { readRecipe, recipeNames } from "../../trainer/recipe.ts";
 import { train } from "../../trainer/train.ts";
@@ -29,7 +29,6 @@ interface TrainFlags {
   readonly out: string;
   readonly mixture?: string;
   readonly stages?: readonly string[];
-  readonly stage?: readonly string[];
   readonly threads?: number;
   readonly maxMinutes?: number;
 }
@@ -48,7 +47,6 @@ export function trainCommand(): Command {
     .option("--data <file>", "registry of data sets (default: the synthetic world of the recipe)")
     .option("--mixture <names>", "with --data: data of all stages, as a+b*2@subset (default: what the recipe names)")
     .option("--stages <names...>", "only these stages")
-    .addOption(new Option("--stage <names...>").hideHelp())
     .option("--max-minutes <n>", "save and stop after this time", wholeNumber(1))
     .option("--threads <n>", "threads that compute", wholeNumber(1))
     .addHelpText("after", EXAMPLES)
@@ -58,7 +56,7 @@ export function trainCommand(): Command {
 async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): Promise<void> {
   const recipe = readRecipe(name);
   const { model, data, out, mixture, threads, maxMinutes } = flags;
-  const only = flags.stages ?? flags.stage;
+  const only = flags.stages;
   const unknown = only?.find((stage) => !recipe.stages.some((known) => known.name === stage));
   if (unknown !== undefined) {
     const names = recipe.stages.map((stage) => stage.name).join(", ");
