@@ -7,6 +7,7 @@ import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { RequestError } from "../util/errors.ts";
+import { untilAborted } from "../util/until-aborted.ts";
 
 /** Which machines may be reached. */
 export interface NetworkPolicy {
@@ -63,13 +64,4 @@ function pinnedLookup(addresses: readonly string[]): LookupFunction {
     else if (options.all) done(null, wanted);
     else done(null, first.address, first.family);
   };
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }

@@ -5,6 +5,7 @@
  */
 import type { RgbImage } from "../preprocess/rgb-image.ts";
 import { messageOf, RequestError, UnsupportedError } from "../util/errors.ts";
+import { untilAborted } from "../util/until-aborted.ts";
 import { mp4Rotation } from "./mp4-rotation.ts";
 import { rotateImage } from "./rotate-image.ts";
 import type { OpenVideo, VideoLimits } from "./video-decoder.ts";
@@ -147,9 +148,9 @@ export async function openWithWebCodecs(
         return true;
       });
       if (!isDone && decoder.state === "configured")
-        await unlessStopped(
-          stop,
+        await untilAborted(
           decoder.flush().catch(() => {}),
+          stop,
         );
     } finally {
       isDone = true;
@@ -252,20 +253,6 @@ function nearestRate(fps: number): number {
   const [whole, television] = [Math.round(fps), (Math.round(fps * 1.001) * 1000) / 1001];
   const nearest = Math.abs(whole - fps) <= Math.abs(television - fps) ? whole : television;
   return Math.abs(nearest - fps) < 4e-4 * fps ? nearest : fps; // the two lie 10e-4 apart
-}
-
-/** @throws the reason of `stop`, which may come before `work` ends. */
-async function unlessStopped(stop: AbortSignal, work: Promise<void>): Promise<void> {
-  let onStop = (): void => {};
-  const stopped = new Promise<never>((_, reject) => {
-    onStop = () => reject(stop.reason);
-    stop.addEventListener("abort", onStop, { once: true });
-  });
-  try {
-    await Promise.race([work, stopped]);
-  } finally {
-    stop.removeEventListener("abort", onStop);
-  }
 }
 
 function pause(): Promise<void> {

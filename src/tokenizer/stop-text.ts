@@ -68,7 +68,7 @@ function firstStop(text: string, stops: readonly string[]): number | null {
 }
 
 /** Length of the part of `text` that no stop string can reach into any more. */
-function certainLength(text: string, stops: readonly string[]): number {
+export function certainLength(text: string, stops: readonly string[]): number {
   let certain = text.length;
   for (const stop of stops) {
     for (let length = Math.min(stop.length - 1, text.length); length > text.length - certain; length--) {

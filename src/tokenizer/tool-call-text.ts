@@ -3,6 +3,7 @@
  * beginning of a call is held back until that is decided; what turns out to be none stays text. Knows no tokens.
  */
 import type { TextFilter } from "./answer-text.ts";
+import { certainLength } from "./stop-text.ts";
 import { TOOL_CALL_BEGIN, TOOL_CALL_END } from "./tool-prompt.ts";
 
 /** A call as the model wrote it. */
@@ -29,7 +30,7 @@ export class ToolCallText implements TextFilter {
     for (;;) {
       const begin = this.#held.indexOf(TOOL_CALL_BEGIN);
       if (begin < 0) {
-        const certain = this.#held.length - heldLength(this.#held);
+        const certain = certainLength(this.#held, [TOOL_CALL_BEGIN]);
         text += this.#held.slice(0, certain);
         this.#held = this.#held.slice(certain);
         return text;
@@ -63,12 +64,4 @@ export class ToolCallText implements TextFilter {
       return false; // no JSON: what the model wrote stays text
     }
   }
-}
-
-/** Length of the end of `text` that could be the beginning of a call. */
-function heldLength(text: string): number {
-  for (let length = Math.min(TOOL_CALL_BEGIN.length - 1, text.length); length > 0; length--) {
-    if (text.endsWith(TOOL_CALL_BEGIN.slice(0, length))) return length;
-  }
-  return 0;
 }

@@ -12,14 +12,8 @@ import { modelFacts } from "../models/nvila/model-facts.ts";
 import type { NvilaModel } from "../models/nvila/nvila-model.ts";
 import { assert } from "../util/assert.ts";
 import { buildModel, openBackend } from "./build-model.ts";
-import {
-  clockMs,
-  type FromEngine,
-  type ModelSetup,
-  NOTHING_IN_USE,
-  type ThreadSetup,
-  type ToEngine,
-} from "./messages.ts";
+import { LocalEngine } from "./local-engine.ts";
+import { clockMs, type FromEngine, type ModelSetup, type ThreadSetup, type ToEngine } from "./messages.ts";
 import { createPace } from "./pace.ts";
 import { toPlainError } from "./plain-error.ts";
 import { RemoteTiles } from "./remote-tiles.ts";
@@ -38,8 +32,7 @@ assert(parentPort !== null, "the engine's thread was started by nobody");
 const port = parentPort;
 const { folder, overrides, build } = workerData as ThreadSetup;
 const runs = new Map<number, Run>();
-/** Made for the first request: whoever only plans needs no memory for answers. */
-let engine: Engine | null = null;
+const engine = new LocalEngine(makeEngine);
 let model: NvilaModel | null = null;
 let limits: ModelSetup["limits"] | null = null;
 let constraintFor: ConstraintFor | null = null;
@@ -49,7 +42,7 @@ opening.catch(() => {}); // told once the main thread asks for the model
 port.on("message", (message: ToEngine) => receive(message));
 
 function post(message: WithoutStats<FromEngine>): void {
-  port.postMessage({ ...message, stats: engine?.stats ?? NOTHING_IN_USE });
+  port.postMessage({ ...message, stats: engine.stats });
 }
 
 function warn(message: string): void {
@@ -84,7 +77,7 @@ function receive(message: ToEngine): void {
     }
     case "tiles":
       runs.get(message.id)?.tiles.get(message.item)?.receive(message.start, message.end, message.pixels);
-      engine?.notify();
+      engine.notify();
       return;
     default:
       message satisfies never;
@@ -113,7 +106,7 @@ async function run(id: number, { prompt, ...request }: Extract<ToEngine, { type:
   const self: Run = { abort: new AbortController(), tiles, isStopped: false };
   runs.set(id, self);
   try {
-    const report = await engineOf().run(
+    const report = await engine.run(
       { ...request, prompt: items },
       {
         signal: self.abort.signal,
@@ -139,9 +132,8 @@ function makeConstraint(spec: ConstraintSpec): TokenConstraint {
   return constraintFor(spec);
 }
 
-function engineOf(): Engine {
+function makeEngine(): Engine {
   assert(model !== null && limits !== null, "a request came before the model was there");
   const pace = createPace(new AbortController().signal); // stopping is the engine's own affair
-  engine ??= new Engine(model, { ...limits, now: clockMs, pace, constraintFor: makeConstraint });
-  return engine;
+  return new Engine(model, { ...limits, now: clockMs, pace, constraintFor: makeConstraint });
 }
