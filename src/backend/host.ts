@@ -1,5 +1,5 @@
 /**
- * Memory of backends that compute on the host: storage is a typed array, freed arrays are recycled by exact byte size.
+ * Memory of backends that compute on the host: storage is a typed array, freed arrays are recycled by rounded byte size.
  * Knows nothing of operations. Shared by `reference` and `cpu`.
  */
 import { arrayView, BYTES_PER_ELEMENT, type DType, type HostArray } from "../core/dtype.ts";
@@ -13,7 +13,7 @@ export interface HostStorage extends Storage {
   readonly isOwned: boolean;
 }
 
-/** Buffers are rounded up to this, so that near-equal sizes share a free list. */
+/** Small buffers are rounded up to this, so that near-equal sizes share a free list; large ones to an eighth of their power of two. */
 const GRANULE_BYTES = 64;
 
 export class HostMemory {
@@ -27,10 +27,7 @@ export class HostMemory {
   }
 
   alloc(dtype: DType, length: number): HostStorage {
-    const bytes = Math.max(
-      GRANULE_BYTES,
-      Math.ceil((length * BYTES_PER_ELEMENT[dtype]) / GRANULE_BYTES) * GRANULE_BYTES,
-    );
+    const bytes = roundedUp(length * BYTES_PER_ELEMENT[dtype]);
     const recycled = this.#free.get(bytes)?.pop();
     if (recycled) this.#pooledBytes -= bytes;
     return { dtype, length, array: arrayView(dtype, recycled ?? new ArrayBuffer(bytes), 0, length), isOwned: true };
@@ -63,6 +60,11 @@ export class HostMemory {
   copy(target: Storage, targetStart: number, source: Storage): void {
     (target as HostStorage).array.set((source as HostStorage).array, targetStart);
   }
+}
+
+function roundedUp(bytes: number): number {
+  const granule = Math.max(GRANULE_BYTES, 2 ** Math.floor(Math.log2(Math.max(1, bytes))) / 8);
+  return Math.max(granule, Math.ceil(bytes / granule) * granule);
 }
 
 /** The f32 array of an operand. */

@@ -11,6 +11,8 @@ export interface BackendOptions {
   readonly threads?: number;
   /** What activations are rounded to in front of an int4 weight. Default: int8. */
   readonly int4Activations?: Int4Activations;
+  /** Freed memory that is kept for reuse, in bytes. Default: 512 MiB. */
+  readonly pooledBytes?: number;
 }
 
 export interface BackendFactory {

@@ -9,6 +9,9 @@ import { openRunFolder } from "./run-folder.ts";
 import { finishedModel } from "./saved-run.ts";
 import { type LoggedStep, type StageOptions, trainStage } from "./train-stage.ts";
 
+/** Activations of a micro-batch come and go: memory that went back to the system would have to be cleared again by it. */
+const POOLED_BYTES = 3 * 2 ** 30;
+
 export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | "seed" | "onStep"> {
   /** Default "auto". */
   readonly device?: DeviceName | "auto";
@@ -30,7 +33,8 @@ export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | 
 export async function train(recipe: Recipe, options: TrainOptions): Promise<string> {
   const { out, only, onStep, onStage, device = "auto", threads, onWarning = () => {}, ...rest } = options;
   registerCpuBackend();
-  const backend = createBackend(device, threads === undefined ? {} : { threads }, (reason) =>
+  const backendOptions = { pooledBytes: POOLED_BYTES, ...(threads !== undefined && { threads }) };
+  const backend = createBackend(device, backendOptions, (reason) =>
     onWarning(`computing without the native addon, which is very slow: ${reason}`),
   );
   await openRunFolder(out, recipe);

@@ -34,6 +34,8 @@ export interface CpuOptions {
   readonly isa?: string;
   /** What activations are rounded to in front of an int4 weight. Default: int8. */
   readonly int4Activations?: Int4Activations;
+  /** Freed memory that is kept for reuse, in bytes. Default: 512 MiB. */
+  readonly pooledBytes?: number | undefined;
 }
 
 const BYTES_OF_CODE: Readonly<Record<Int4Activations, 1 | 2 | 3>> = { int8: 1, int16: 2, int24: 3 };
@@ -45,7 +47,7 @@ export class CpuBackend implements LearningBackend {
   readonly isa: string;
   readonly int4Activations: Int4Activations;
   readonly training: TrainingBackend;
-  readonly #memory = new HostMemory();
+  readonly #memory: HostMemory;
   readonly #native: Binding;
   readonly #context: NativeContext;
   /**
@@ -57,6 +59,7 @@ export class CpuBackend implements LearningBackend {
   /** @throws Error when the machine cannot run `isa`. */
   constructor(native: Binding, options: CpuOptions) {
     this.#native = native;
+    this.#memory = new HostMemory(options.pooledBytes);
     this.int4Activations = options.int4Activations ?? "int8";
     this.#context = native.createContext(options.threads, options.isa ?? process.env.NVILA_CPU_ISA ?? "");
     const { isa, threads } = native.describe(this.#context);

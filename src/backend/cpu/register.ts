@@ -15,14 +15,14 @@ export function registerCpuBackend(): void {
       const loaded = loadBinding();
       return loaded.binding ? null : loaded.reason;
     },
-    create: ({ threads = availableParallelism(), int4Activations = "int8" }) => {
+    create: ({ threads = availableParallelism(), int4Activations = "int8", pooledBytes }) => {
       const { binding } = loadBinding();
       assert(binding !== null, "a backend that is unavailable was created");
       if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
         throw new DeviceError("device", `threads must be an integer in 1 … 1024, got ${threads}`);
       }
       try {
-        return new CpuBackend(binding, { threads, int4Activations });
+        return new CpuBackend(binding, { threads, int4Activations, pooledBytes });
       } catch (error) {
         throw new DeviceError("device", `"cpu" cannot start: ${messageOf(error)}`, { cause: error });
       }
