@@ -6,12 +6,15 @@ import type { NvilaModel } from "../models/nvila/nvila-model.ts";
 import { scope } from "../tensor/scope.ts";
 import { type ActivationPolicy, Tape } from "../tensor/tape.ts";
 import { batchLoss, type TrainingBatch } from "./batch-loss.ts";
-import { AdamW, type OptimizerOptions } from "./optimizer.ts";
+import { Muon } from "./muon.ts";
+import { AdamW, type Optimizer, type OptimizerOptions } from "./optimizer.ts";
 import type { Component, Parameter, ParameterSet, Trained } from "./parameters.ts";
 
 export interface LearnerOptions {
   readonly trained: Trained;
   readonly optimizer?: Partial<OptimizerOptions>;
+  /** Default: "adamw". "muon": for hidden weight matrices, AdamW for the rest. */
+  readonly algorithm?: "adamw" | "muon";
   /** What happens to the activations of a layer until backward. Default: "keep". */
   readonly activations?: ActivationPolicy;
   /** Time tokens; null: none. */
@@ -35,7 +38,7 @@ export interface StepResult extends Gradients {
 export class Learner {
   readonly model: NvilaModel;
   readonly parameters: ParameterSet;
-  readonly optimizer: AdamW;
+  readonly optimizer: Optimizer;
   readonly trained: readonly Parameter[];
   readonly #options: LearnerOptions;
 
@@ -43,7 +46,7 @@ export class Learner {
   constructor(model: NvilaModel, parameters: ParameterSet, options: LearnerOptions) {
     this.model = model;
     this.parameters = parameters;
-    this.optimizer = new AdamW(options.optimizer);
+    this.optimizer = new (options.algorithm === "muon" ? Muon : AdamW)(options.optimizer);
     this.trained = parameters.trained(options.trained);
     this.#options = options;
   }

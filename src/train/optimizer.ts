@@ -1,5 +1,5 @@
 /**
- * AdamW over the trained parameters of a model, in groups with their own learning rate, with clipping by the norm of all gradients together.
+ * What an optimiser is, and AdamW: over the trained parameters of a model, in groups with their own learning rate, with clipping by the norm of all gradients together.
  * Moments are f32. Which parameters decay: matrices do, biases and LayerNorm's do not.
  * Source: VILA `llava/train/llava_trainer.py` create_optimizer at b760c34; torch.optim.AdamW; torch.nn.utils.clip_grad_norm_.
  */
@@ -24,10 +24,23 @@ export const ADAMW_DEFAULTS: OptimizerOptions = {
   maxGradientNorm: null,
 };
 
-/** First and second moment of one parameter, f32 of its shape. */
+/** What an optimiser remembers of one parameter, f32 of its shape: the first moment and, for some, the second. */
 export interface Moments {
   readonly m: Tensor;
-  readonly v: Tensor;
+  readonly v?: Tensor;
+}
+
+export interface Optimizer {
+  /** Steps taken. */
+  stepCount: number;
+  /** Zeros at first. */
+  momentsOf(parameter: Parameter): Moments;
+  /**
+   * One step on all `parameters` by their gradients, which stay as they are.
+   * @param learningRateOf Of a parameter in this step.
+   * @returns The norm of all gradients together, before clipping. Not finite: nothing was changed.
+   */
+  step(parameters: readonly Parameter[], learningRateOf: (parameter: Parameter) => number): Promise<number>;
 }
 
 /** What gradients of a given norm are multiplied with so that the norm is at most `maxNorm`. */
@@ -35,18 +48,16 @@ export function clipScale(norm: number, maxNorm: number): number {
   return Math.min(1, maxNorm / (norm + 1e-6));
 }
 
-export class AdamW {
+export class AdamW implements Optimizer {
   readonly options: OptimizerOptions;
-  readonly #moments = new Map<string, Moments>();
-  /** Steps taken. */
+  readonly #moments = new Map<string, Required<Moments>>();
   stepCount = 0;
 
   constructor(options: Partial<OptimizerOptions> = {}) {
     this.options = { ...ADAMW_DEFAULTS, ...options };
   }
 
-  /** The moments of a parameter, zeros at first. */
-  momentsOf(parameter: Parameter): Moments {
+  momentsOf(parameter: Parameter): Required<Moments> {
     const known = this.#moments.get(parameter.name);
     if (known) return known;
     const { backend, storage, shape } = parameter.tensor;
@@ -56,16 +67,21 @@ export class AdamW {
     return moments;
   }
 
-  /**
-   * One step on all `parameters` by their gradients, which stay as they are.
-   * @param learningRateOf Of a parameter in this step.
-   * @returns The norm of all gradients together, before clipping. Not finite: nothing was changed.
-   */
   async step(parameters: readonly Parameter[], learningRateOf: (parameter: Parameter) => number): Promise<number> {
     const norm = await gradientNorm(parameters);
     if (!Number.isFinite(norm)) return norm;
-    const { beta1, beta2, eps, weightDecay, maxGradientNorm } = this.options;
-    const gradientScale = maxGradientNorm === null ? 1 : clipScale(norm, maxGradientNorm);
+    const { maxGradientNorm } = this.options;
+    this.update(parameters, learningRateOf, maxGradientNorm === null ? 1 : clipScale(norm, maxGradientNorm));
+    return norm;
+  }
+
+  /** The step itself. @param gradientScale Multiplies all gradients first. */
+  update(
+    parameters: readonly Parameter[],
+    learningRateOf: (parameter: Parameter) => number,
+    gradientScale: number,
+  ): void {
+    const { beta1, beta2, eps, weightDecay } = this.options;
     this.stepCount++;
     for (const parameter of parameters) {
       const { m, v } = this.momentsOf(parameter);
@@ -79,7 +95,6 @@ export class AdamW {
         gradientScale,
       });
     }
-    return norm;
   }
 }
 

@@ -37,6 +37,8 @@ const stageSchema = z.strictObject({
   /** Ends the stage early. */
   maxSteps: positive.optional(),
   warmupRatio: z.number().min(0).max(1).default(0.03),
+  /** "muon": hidden weight matrices with Muon, the rest with AdamW. */
+  optimizer: z.enum(["adamw", "muon"]).default("adamw"),
   weightDecay: z.number().min(0).max(1).default(0),
   /** Most that the norm of all gradients may be; null: no clipping. */
   maxGradientNorm: z.number().positive().nullable().default(null),

@@ -100,6 +100,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
   const learner = new Learner(model, parameters, {
     trained: { vision_tower: stage.tune.vision, mm_projector: stage.tune.projector, llm: stage.tune.llm },
     optimizer: { weightDecay: stage.weightDecay, maxGradientNorm: stage.maxGradientNorm },
+    algorithm: stage.optimizer,
     activations: stage.activations,
     soft: timeIds && { ids: timeIds, std: stage.softStd },
   });

@@ -31,6 +31,7 @@ const STAGE: Stage = {
   mixture: "colours",
   epochs: 8,
   warmupRatio: 0.03,
+  optimizer: "adamw",
   weightDecay: 0,
   maxGradientNorm: 1,
   activations: "keep",
@@ -145,6 +146,16 @@ describe("nvila train", () => {
     expect([...first.losses, ...second.losses]).toEqual(whole.map((line) => (JSON.parse(line) as LoggedStep).loss));
     expect(weightsOf("resumed").every((bytes, i) => bytes.equals(weightsOf("whole")[i]))).toBe(true);
     expect(existsSync(join(folder, "resumed/all/.checkpoint-3.partial-x"))).toBe(false);
+  });
+
+  it("with Muon too: it learns, and goes on to the same losses and the same bytes", async () => {
+    const muon = recipe({ optimizer: "muon", maxSteps: 12 });
+    const { losses } = await run("muon", muon);
+    expect(losses[11]).toBeLessThan(losses[0] / 2);
+    const first = await run("muon-resumed", muon, 5);
+    const second = await run("muon-resumed", muon);
+    expect([...first.losses, ...second.losses]).toEqual(losses);
+    expect(weightsOf("muon-resumed").every((bytes, i) => bytes.equals(weightsOf("muon")[i]))).toBe(true);
   });
 
   it("keeps parts that do not learn, to the bit", async () => {
