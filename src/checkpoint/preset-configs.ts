@@ -30,6 +30,7 @@ export function presetConfigs(preset: ModelPreset, dtype: RandomDType, origin: o
         s2_max_split_size: vision.imageSize,
         s2_resize_output_to_scale_idx: -1,
       }),
+      ...(preset.maxTiles !== undefined && { max_tiles: preset.maxTiles }),
       num_video_frames: preset.numVideoFrames,
       fps: 0,
       num_time_tokens: preset.timeTokens,

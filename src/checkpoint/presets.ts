@@ -32,6 +32,8 @@ export interface ModelPreset {
   readonly tiling: "dynamic_s2" | "dynamic" | "resize";
   /** Scales of Dynamic-S2 as multiples of the tile; 1: none. */
   readonly scales: number;
+  /** Most tiles of the last scale; absent: 12. */
+  readonly maxTiles?: number;
   /** Hidden state of the tower that is used: −2 leaves the last layer out, −1 does not. */
   readonly visionSelectLayer: number;
   readonly numVideoFrames: number;
@@ -107,25 +109,26 @@ const VIDEO_8B: ModelPreset = {
 
 /** The default model, docs/decisions/0012-nvila-tiny.md. */
 const NVILA_TINY: ModelPreset = {
-  vision: { hiddenSize: 192, layers: 5, heads: 6, mlp: 576, patch: 14, imageSize: 112 },
+  vision: { hiddenSize: 192, layers: 4, heads: 6, mlp: 576, patch: 14, imageSize: 112 },
   llm: {
     hiddenSize: 256,
-    layers: 6,
+    layers: 4,
     heads: 4,
     kvHeads: 2,
     mlp: 512,
-    vocabulary: 1024,
+    vocabulary: 864,
     tieWordEmbeddings: true,
   },
   projector: "mlp_downsample_2x2_fix",
   tiling: "dynamic_s2",
   scales: 2,
+  maxTiles: 9,
   visionSelectLayer: -1,
   numVideoFrames: 16,
   pooledFrames: null,
   timeTokens: 33,
   modelMaxLength: 2048,
-  tokenizer: { firstSpecialId: 960, hasBosAndPad: false },
+  tokenizer: { firstSpecialId: 800, hasBosAndPad: false },
 };
 
 const TINY_VISION: VisionShape = { hiddenSize: 64, layers: 3, heads: 4, mlp: 128, patch: 14, imageSize: 112 };

@@ -93,7 +93,7 @@ export function drawChart(dice: Dice, split: Split): SynthExample {
   drawText(plot.page, title, { x: width / 2, y: 10 }, { ...plot.style, size: plot.style.size * 1.2 }, "middle");
   const draw = { bar: drawBars, "level bar": drawLevelBars, line: drawLine, pie: drawPie, groups: drawGroups }[kind];
   const { exchanges, caption } = draw(plot);
-  return still(dice, weather(plot.page, dice), `${kind} ${plot.layout}`, {
+  return still(dice, split, weather(plot.page, dice), `${kind} ${plot.layout}`, {
     exchanges: [...exchanges, ask("What is the title of the chart?", title, "title", 0)],
     caption: `${title}, ${caption}.`,
   });

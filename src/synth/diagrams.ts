@@ -32,7 +32,7 @@ export function drawDiagram(dice: Dice, split: Split): SynthExample {
   const picture = weather(canvas, dice);
   const arrows = listed(edges.map(([from, to]) => `from ${labels[from]} to ${labels[to]}`));
   const drawn = { exchanges: questions(dice, kind, nodes, edges), caption: `A ${kind} with arrows ${arrows}.` };
-  return still(dice, picture, `${kind} ${layout}`, drawn, 3);
+  return still(dice, split, picture, `${kind} ${layout}`, drawn);
 }
 
 function placeNode(kind: string, i: number, count: number, width: number, height: number): Point {

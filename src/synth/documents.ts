@@ -1,7 +1,15 @@
 /** Documents after DocVQA: lines, receipts, forms, tables, and long pages that are only legible at full size. Answers are scored by ANLS. */
 import { type Box, Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Drawn, type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
+import {
+  type Drawn,
+  type Exchange,
+  listed,
+  mostQuestions,
+  ONE_WORD_OR_PHRASE,
+  type SynthExample,
+  still,
+} from "./example.ts";
 import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox, strokeBox, strokeDashed, strokePath } from "./shapes.ts";
@@ -10,8 +18,13 @@ import { money, Writer } from "./words.ts";
 /** One kind of layout for each way of labelling; the last two are never seen in training. */
 const LAYOUTS: Readonly<Record<Split, readonly number[]>> = { train: [0, 1, 2], validation: [3], test: [4] };
 
+/** Notes are there for training alone: on a small page they give most letters to read for what a picture costs. */
+const ASKED = ["line", "line", "receipt", "receipt", "form", "form", "table", "table", "long page"] as const;
+const KINDS = { asked: ASKED, train: [...ASKED, "note", "note", "note", "note"] } as const;
+
 interface Desk {
   readonly dice: Dice;
+  readonly split: Split;
   readonly write: Writer;
   readonly layout: number;
   readonly style: TextStyle;
@@ -20,35 +33,39 @@ interface Desk {
 
 /** Draws one document of a random kind. */
 export function drawDocument(dice: Dice, split: Split): SynthExample {
-  const kind = dice.pick([
-    "line",
-    "line",
-    "receipt",
-    "receipt",
-    "form",
-    "form",
-    "table",
-    "table",
-    "long page",
-  ] as const);
+  const kind = dice.pick(KINDS[split === "train" ? "train" : "asked"]);
   const [width, height] = pageSize(dice, kind);
-  const size = kind === "line" ? dice.int(12, 24) : kind === "long page" ? dice.int(8, 9) : dice.int(9, 12);
+  const size =
+    kind === "line"
+      ? dice.int(12, 24)
+      : kind === "note"
+        ? dice.int(9, 20)
+        : kind === "long page"
+          ? dice.int(8, 9)
+          : dice.int(9, 12);
   const desk: Desk = {
     dice,
+    split,
     write: new Writer(dice, split),
     layout: dice.pick(LAYOUTS[split]),
     style: { font: dice.pick(fontsOf(split)), size, colour: inkColour(dice, split) },
     page: new Canvas(width, height, paperTint(dice, split)),
   };
-  const draw = { line: drawLine, receipt: drawReceipt, form: drawForm, table: drawTable, "long page": drawLongPage }[
-    kind
-  ];
+  const draw = {
+    line: drawLine,
+    receipt: drawReceipt,
+    form: drawForm,
+    table: drawTable,
+    "long page": drawLongPage,
+    note: drawNote,
+  }[kind];
   const drawn = draw(desk);
-  return still(dice, weather(desk.page, dice), `${kind} ${desk.layout}`, drawn);
+  return still(dice, split, weather(desk.page, dice), `${kind} ${desk.layout}`, drawn);
 }
 
 function pageSize(dice: Dice, kind: string): [number, number] {
   if (kind === "line") return [dice.int(224, 384), dice.int(64, 224)];
+  if (kind === "note") return [dice.int(150, 224), dice.int(150, 224)];
   if (kind === "receipt") return [dice.int(200, 256), dice.int(256, 360)];
   if (kind === "form") return [dice.int(256, 340), dice.int(220, 320)];
   if (kind === "table") return [dice.int(280, 384), dice.int(180, 280)];
@@ -59,8 +76,8 @@ function ask(question: string, answers: string | readonly string[], kind: string
   return { question: question + ONE_WORD_OR_PHRASE, answers: [answers].flat(), metric: "anls", kind, chance: 0 };
 }
 
-function drawLine({ dice, write, page, style }: Desk): Drawn {
-  const text = dice.pick([
+function anyText(dice: Dice, write: Writer): string {
+  return dice.pick([
     () => write.things(dice.int(1, 3)).join(" "),
     () => write.fullName(),
     () => write.company(),
@@ -68,8 +85,17 @@ function drawLine({ dice, write, page, style }: Desk): Drawn {
     () => write.code(),
     () => `${write.things(1)[0]} ${write.price().text}`,
   ])();
-  const width = measureText(text, style);
-  const fitted = width > page.width - 16 ? { ...style, size: (style.size * (page.width - 16)) / width } : style;
+}
+
+/** The style, smaller when the text is wider than `width`. */
+function fit(text: string, style: TextStyle, width: number): TextStyle {
+  const measured = measureText(text, style);
+  return measured > width ? { ...style, size: (style.size * width) / measured } : style;
+}
+
+function drawLine({ dice, write, page, style }: Desk): Drawn {
+  const text = anyText(dice, write);
+  const fitted = fit(text, style, page.width - 16);
   const x = dice.float(8, Math.max(8, page.width - 8 - measureText(text, fitted)));
   const y = dice.float(6, page.height - fitted.size * 1.6 - 6);
   drawText(page, text, { x, y }, fitted);
@@ -77,6 +103,24 @@ function drawLine({ dice, write, page, style }: Desk): Drawn {
     ask(dice.pick(["What is written?", "What does the line say?", "What is the text?"]), text, "line"),
   ];
   return { exchanges, caption: `A line of text: ${text}.` };
+}
+
+/** A small square page with a few lines of anything. */
+function drawNote({ dice, write, page, style }: Desk): Drawn {
+  const margin = 8;
+  const step = style.size * dice.float(1.6, 2.2);
+  const most = Math.floor((page.height - 2 * margin) / step);
+  const lines = Array.from({ length: dice.int(1, Math.min(6, most)) }, () => anyText(dice, write));
+  let y = margin + dice.float(0, page.height - 2 * margin - lines.length * step);
+  for (const text of lines) {
+    const fitted = fit(text, style, page.width - 2 * margin);
+    drawText(page, text, { x: margin + dice.float(0, page.width - 2 * margin - measureText(text, fitted)), y }, fitted);
+    y += step;
+  }
+  const places = ["first", "second", "third", "fourth", "fifth", "sixth"];
+  const exchanges = lines.map((text, i) => ask(`What does the ${places[i]} line say?`, text, "line"));
+  exchanges.push(ask("How many lines are there?", String(lines.length), "count"));
+  return { exchanges, caption: `A note: ${lines.join("; ")}.` };
 }
 
 function drawReceipt({ dice, write, page, style, layout }: Desk): Drawn {
@@ -142,7 +186,8 @@ function drawReceipt({ dice, write, page, style, layout }: Desk): Drawn {
     ask("How many items were bought?", String(items.length), "count"),
   ];
   const bought = listed(items.map(({ name, text }) => `${name} for ${text}`));
-  return { exchanges, caption: `A receipt of ${company}: ${bought}; in total ${totals[2][1]}.` };
+  const sums = listed(totals.map(([name, text]) => `${name.toLowerCase()} ${text}`));
+  return { exchanges, caption: `A receipt of ${company}, ${date}: ${bought}; ${sums}.` };
 }
 
 function rule(page: Canvas, left: number, right: number, y: number, layout: number, style: TextStyle): void {
@@ -222,7 +267,7 @@ function drawForm({ dice, write, page, style, layout }: Desk): Drawn {
   return { exchanges, caption: `A form, ${title}: ${filled}.` };
 }
 
-function drawTable({ dice, write, page, style, layout }: Desk): Drawn {
+function drawTable({ dice, split, write, page, style, layout }: Desk): Drawn {
   const heads = dice.sample(["Price", "Stock", "Weight", "Size", "Year", "Score"], dice.int(2, 3));
   const rows = write.things(dice.int(3, 5)).map((name) => ({
     name,
@@ -272,15 +317,15 @@ function drawTable({ dice, write, page, style, layout }: Desk): Drawn {
     heads.map((head, c) => ask(`What is the ${head.toLowerCase()} of the ${row.name}?`, row.cells[c], "cell")),
   );
   const exchanges = [
-    ...dice.sample(questions, 3),
+    ...dice.sample(questions, mostQuestions(split, 3)),
     ask("How many rows are below the header?", String(rows.length), "rows"),
   ];
-  const named = listed(rows.map((row) => row.name));
-  return { exchanges, caption: `A table of ${listed(heads.map((head) => head.toLowerCase()))} for ${named}.` };
+  const read = rows.map(({ name, cells }) => `${name} ${cells.join(" ")}`);
+  return { exchanges, caption: `A table of ${listed(heads.map((head) => head.toLowerCase()))}: ${read.join("; ")}.` };
 }
 
 /** Wide or tall lists in small letters. */
-function drawLongPage({ dice, write, page, style }: Desk): Drawn {
+function drawLongPage({ dice, split, write, page, style }: Desk): Drawn {
   const isWide = page.width > page.height;
   const columns = isWide ? 3 : 1;
   const step = style.size * 2.1;
@@ -297,8 +342,8 @@ function drawLongPage({ dice, write, page, style }: Desk): Drawn {
     drawText(page, text, { x: x + width - (isWide ? 28 : 6), y }, style, "right");
   }
   const exchanges = dice
-    .sample(entries, 3)
+    .sample(entries, mostQuestions(split, 3))
     .map(({ name, text }) => ask(`What is the code of the ${name}?`, text, "list"));
-  const first = entries.slice(0, 3).map(({ name, text }) => `${name} ${text}`);
+  const first = entries.slice(0, 6).map(({ name, text }) => `${name} ${text}`);
   return { exchanges, caption: `A list of ${entries.length} codes that begins with ${listed(first)}.` };
 }

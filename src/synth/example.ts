@@ -45,15 +45,25 @@ export interface Drawn {
   readonly caption: string;
 }
 
+/**
+ * Questions about one example at most. A picture costs the trainer far more than a question about it, so training asks nearly all there is;
+ * the other splits ask a few of many pictures.
+ */
+export function mostQuestions(split: Split, most: number): number {
+  return split === "train" ? 8 : most;
+}
+
 /** A still picture with some of the questions, in random order. */
 export function still(
   dice: Dice,
+  split: Split,
   picture: Canvas,
   layout: string,
   { exchanges, caption }: Drawn,
   most = 3,
 ): SynthExample {
-  return { frames: [picture], framesPerSecond: null, exchanges: dice.sample(exchanges, most), caption, layout };
+  const asked = dice.sample(exchanges, mostQuestions(split, most));
+  return { frames: [picture], framesPerSecond: null, exchanges: asked, caption, layout };
 }
 
 /** "a, b and c". */

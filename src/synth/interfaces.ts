@@ -2,7 +2,7 @@
 import type { Box, Colour, Point } from "./canvas.ts";
 import { Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
+import { type Exchange, listed, mostQuestions, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import { drawText, fontsOf, type Split, type TextStyle } from "./font.ts";
 import { weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, roundBox, strokeBox, strokePath } from "./shapes.ts";
@@ -124,11 +124,12 @@ export function drawInterface(dice: Dice, split: Split): SynthExample {
   }
   const exchanges = questions(dice, screen, widgets, title, marked);
   const picture = dice.chance(0.3) ? weather(screen.canvas, dice) : screen.canvas;
-  const example = still(dice, picture, `${isPhone ? "phone" : "desktop"} ${theme.radius}`, {
+  const example = still(dice, split, picture, `${isPhone ? "phone" : "desktop"} ${theme.radius}`, {
     exchanges: exchanges.rest,
     caption: captionOf(title, widgets),
   });
-  return { ...example, exchanges: [...(exchanges.marked ? [exchanges.marked] : []), ...example.exchanges].slice(0, 4) };
+  const asked = [...(exchanges.marked ? [exchanges.marked] : []), ...example.exchanges];
+  return { ...example, exchanges: asked.slice(0, mostQuestions(split, 4)) };
 }
 
 function placeWidgets(

@@ -1,9 +1,8 @@
 /** Scenes after GQA and CLEVR: shapes in colours on a ground; what, which colour, how many, where. Scored by exact match. */
 
-import { groupBy } from "../util/group-by.ts";
 import type { Canvas, Colour } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
+import { type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import type { Split } from "./font.ts";
 import { COLOUR_NAMES, drawPair, drawThing, nameOf, SHAPES, type Thing } from "./objects.ts";
 import { gradientCanvas, weather } from "./paper.ts";
@@ -56,7 +55,7 @@ export function drawScene(dice: Dice, split: Split): SynthExample {
   for (const thing of things) drawThing(canvas, thing, layout === 1 || layout === 3 ? dice.float(-25, 25) : 0);
   const picture = weather(canvas, dice);
   const drawn = { exchanges: questions(dice, things), caption: captionOf(things) };
-  return still(dice, picture, `scene ${layout}`, drawn, 4);
+  return still(dice, split, picture, `scene ${layout}`, drawn, 4);
 }
 
 function drawGround(canvas: Canvas, dice: Dice, layout: number): void {
@@ -156,15 +155,14 @@ function questions(dice: Dice, things: readonly Thing[]): Exchange[] {
   return exchanges;
 }
 
-/** "Two red circles and a blue star." */
+/** "From left to right: red circle, blue star. From top to bottom: …": every thing in an order that the picture decides, so that all of it can be learnt. */
 function captionOf(things: readonly Thing[]): string {
-  const words = ["", "a", "two", "three", "four", "five", "six", "seven", "eight"];
-  const groups = [...groupBy(things, nameOf)].map(([, group]) => {
-    const article = group.length === 1 && group[0].colour === "orange" ? "an" : words[group.length];
-    return `${article} ${group[0].colour} ${group.length === 1 ? group[0].shape : plural(group[0].shape)}`;
-  });
-  const text = listed(groups);
-  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+  const along = (axis: "x" | "y"): string =>
+    [...things]
+      .sort((a, b) => a.centre[axis] - b.centre[axis])
+      .map(nameOf)
+      .join(", ");
+  return `From left to right: ${along("x")}. From top to bottom: ${along("y")}.`;
 }
 
 function ask(question: string, answer: string, kind: string, chance: number): Exchange {

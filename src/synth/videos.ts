@@ -1,7 +1,15 @@
 /** Short videos after ActivityNet-QA and LITA: which way, in what order, how often, and when. Times are scored by overlap. */
 import type { Canvas, Colour, Point } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
-import { type Drawn, type Exchange, listed, ONE_WORD_OR_PHRASE, type SynthExample, TIMES_ONLY } from "./example.ts";
+import {
+  type Drawn,
+  type Exchange,
+  listed,
+  mostQuestions,
+  ONE_WORD_OR_PHRASE,
+  type SynthExample,
+  TIMES_ONLY,
+} from "./example.ts";
 import type { Split } from "./font.ts";
 import { drawPair, drawThing, nameOf, type Thing } from "./objects.ts";
 import { gradientCanvas, grain } from "./paper.ts";
@@ -57,7 +65,13 @@ export function drawVideo(dice: Dice, split: Split): SynthExample {
     // Formats drop a frame that equals the one before it; one invisible bit keeps all of them, and their times.
     frame.data[0] = (frame.data[0] & ~1) | (index & 1);
   }
-  return { frames, framesPerSecond: FRAMES_PER_SECOND, exchanges: dice.sample(exchanges, 3), caption, layout: kind };
+  return {
+    frames,
+    framesPerSecond: FRAMES_PER_SECOND,
+    exchanges: dice.sample(exchanges, mostQuestions(split, 3)),
+    caption,
+    layout: kind,
+  };
 }
 
 interface Film extends Drawn {

@@ -41,6 +41,14 @@ function slowMerges(pieces: readonly (readonly [string, number])[], count: numbe
 }
 
 describe("trainBpe", () => {
+  it("spells words that few texts have, with what common words left", () => {
+    const texts = ["the cat the cat", "the catkin", "the dog the dog dog dog dog dog", "the lamp"];
+    const { vocab } = trainBpe(texts, { size: 400, minShare: 0.5 });
+    expect([...vocab.keys()].slice(256)).toEqual(["he", "the", "Ġthe"]);
+    expect(vocab.has("Ġdog")).toBe(false);
+    expect(trainBpe(texts, { size: 400 }).vocab.has("Ġdog")).toBe(true);
+  });
+
   it("merges what the definition merges", () => {
     const texts = ["low low low low low", " lower lower", " newest newest newest newest", " widest widest widest"];
     const pieces = [

@@ -13,6 +13,11 @@ export interface BpeOptions {
   readonly size: number;
   /** Pairs that occur less often are not merged. Default 2. */
   readonly minCount?: number;
+  /**
+   * Share of the texts that a word must occur in for its letters to be merged; rarer ones are spelled with what the common ones left. A model that
+   * is to read words that it has never seen must learn to spell. Default 0.
+   */
+  readonly minShare?: number;
 }
 
 export interface BpeVocabulary {
@@ -32,13 +37,13 @@ interface Piece {
 const KEY = 2 ** 20;
 
 /** @throws ConfigError when the size leaves no room for the bytes. */
-export function trainBpe(texts: Iterable<string>, { size, minCount = 2 }: BpeOptions): BpeVocabulary {
+export function trainBpe(texts: Iterable<string>, { size, minCount = 2, minShare = 0 }: BpeOptions): BpeVocabulary {
   if (!(Number.isInteger(size) && size >= 256 && size < KEY)) {
     throw new ConfigError("tokenizer", `expected a vocabulary of 256 … ${KEY - 1} tokens, got ${size}`);
   }
   const tokens = [...CHAR_OF_BYTE].sort();
   const vocab = new Map(tokens.map((token, id) => [token, id]));
-  const pieces = countPieces(texts, vocab);
+  const pieces = countPieces(texts, vocab, minShare);
   const pairs = new PairCounts(pieces);
   const merges: string[] = [];
   while (tokens.length < size) {
@@ -58,17 +63,27 @@ export function trainBpe(texts: Iterable<string>, { size, minCount = 2 }: BpeOpt
   return { vocab, merges };
 }
 
-function countPieces(texts: Iterable<string>, vocab: ReadonlyMap<string, number>): Piece[] {
+function countPieces(texts: Iterable<string>, vocab: ReadonlyMap<string, number>, minShare: number): Piece[] {
   const splitter = new PreTokenizer({ isNfc: true, patterns: [QWEN2_PATTERN] });
-  const counts = new Map<string, number>();
+  const counts = new Map<string, { count: number; texts: number; last: number }>();
+  let seen = 0;
   for (const text of texts) {
-    splitter.split(splitter.normalize(text), (piece) => counts.set(piece, (counts.get(piece) ?? 0) + 1));
+    seen++;
+    splitter.split(splitter.normalize(text), (piece) => {
+      const known = counts.get(piece) ?? { count: 0, texts: 0, last: 0 };
+      known.count++;
+      if (known.last !== seen) known.texts++;
+      known.last = seen;
+      counts.set(piece, known);
+    });
   }
   const encoder = new TextEncoder();
-  return [...counts].map(([text, count]) => ({
-    ids: Array.from(encoder.encode(text), (byte) => vocab.get(CHAR_OF_BYTE[byte]) as number),
-    count,
-  }));
+  return [...counts]
+    .filter(([, found]) => found.texts >= minShare * seen)
+    .map(([text, { count }]) => ({
+      ids: Array.from(encoder.encode(text), (byte) => vocab.get(CHAR_OF_BYTE[byte]) as number),
+      count,
+    }));
 }
 
 /** How often each pair of neighbours occurs, and in which pieces. */

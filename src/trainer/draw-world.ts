@@ -8,6 +8,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConversationTurn } from "../data/training-sample.ts";
 import { writeWholeFile } from "../io/new-folder.ts";
+import { ONE_WORD, ONE_WORD_OR_PHRASE, OPTION_LETTER } from "../synth/example.ts";
 import { FAMILY_NAMES, type FamilyName } from "../synth/families.ts";
 import { writeSynthSet } from "../world/write-synth-set.ts";
 import type { RecipeStart } from "./recipe.ts";
@@ -16,6 +17,7 @@ import type { RecipeStart } from "./recipe.ts";
 const PIECE = 1000;
 const LANGUAGE = "language.jsonl";
 const LESSONS = "train-lessons.jsonl";
+const INSTRUCTIONS = [ONE_WORD_OR_PHRASE, ONE_WORD, OPTION_LETTER];
 const MARK = /^<(image|video)>\n/;
 
 export interface DrawOptions {
@@ -27,7 +29,8 @@ export interface DrawOptions {
 /**
  * Data sets of the training split: `<family>` (questions), `<family>-captions`, `<family>-lessons` (the questions, then the caption: a picture
  * that is seen once teaches all that is known about it, and no answer can be copied from the caption) and `language`. Mixtures: `pictures`, `captions` and
- * `lessons` without videos, `all`, `all-captions` and `all-lessons` with them. Documents count twice in lessons: they have most to read.
+ * `lessons` without videos, `all`, `all-captions` and `all-lessons` with them. In captions and lessons documents count twice, for they have most to
+ * read, and videos three times, for they come last.
  *
  * @param dir Folder of the world; may hold a part of it.
  * @returns Path of its registry.
@@ -82,27 +85,28 @@ export async function drawWorld(
     [`${family}-lessons`, { data: file(family, "train-lessons") }] as const,
   ]);
   const stills = FAMILY_NAMES.filter((family) => family !== "videos");
-  const lessons = (families: readonly FamilyName[]): string[] =>
-    families.map((family) => `${family}-lessons${family === "documents" ? "*2" : ""}`);
+  const weighted = (kind: string, weights: Partial<Record<FamilyName, number>>): string[] =>
+    Object.entries(weights).map(([family, weight]) => `${family}-${kind}${weight === 1 ? "" : `*${weight}`}`);
+  const ofStills = { ...Object.fromEntries(stills.map((family) => [family, 1])), documents: 2 };
   const written = {
     datasets: { ...Object.fromEntries(sets), language: { data: LANGUAGE } },
     mixtures: {
       pictures: stills,
-      captions: stills.map((family) => `${family}-captions`),
-      lessons: lessons(stills),
+      captions: weighted("captions", ofStills),
+      lessons: weighted("lessons", ofStills),
       all: FAMILY_NAMES,
-      "all-captions": FAMILY_NAMES.map((family) => `${family}-captions`),
-      "all-lessons": lessons(FAMILY_NAMES),
+      "all-captions": weighted("captions", { ...ofStills, videos: 3 }),
+      "all-lessons": weighted("lessons", { ...ofStills, videos: 3 }),
     },
   };
   await writeWholeFile(registry, `${JSON.stringify(written, null, 2)}\n`); // last: with it the world is whole
   return registry;
 }
 
-/** All that is said in a world: the texts of a vocabulary. */
+/** All that is said in a world, a text for each picture: what a vocabulary is learnt from. */
 export function* textsOfWorld(dir: string): Generator<string, void, void> {
   for (const line of linesOf(join(dir, LANGUAGE))) {
-    for (const { value } of (JSON.parse(line) as Conversation).conversations) yield value;
+    yield (JSON.parse(line) as Conversation).conversations.map(({ value }) => value).join("\n");
   }
 }
 
@@ -126,13 +130,26 @@ function samplesOf(folder: string): Pair[] {
 
 /** Caption first, then the questions, without the picture. */
 function wordsOf({ questions, caption }: Pair): string {
-  return JSON.stringify({ conversations: withoutMarks([...caption.conversations, ...questions.conversations]) });
+  const turns = [...caption.conversations, ...instructedOnce(questions.conversations)];
+  return JSON.stringify({ conversations: withoutMarks(turns) });
 }
 
 /** The picture, its questions, then its caption. */
 function lessonOf({ questions, caption }: Pair): string {
-  const conversations = [...questions.conversations, ...withoutMarks(caption.conversations)];
+  const conversations = [...instructedOnce(questions.conversations), ...withoutMarks(caption.conversations)];
   return JSON.stringify({ ...questions, questions: undefined, conversations });
+}
+
+/** How to answer is said once, as in LLaVA's conversations of many short answers. */
+function instructedOnce(turns: readonly ConversationTurn[]): ConversationTurn[] {
+  const said = new Set<string>();
+  return turns.map(({ from, value }) => {
+    const instruction = INSTRUCTIONS.find((text) => value.endsWith(text));
+    if (from !== "human" || !instruction) return { from, value };
+    const isSaid = said.has(instruction);
+    said.add(instruction);
+    return { from, value: isSaid ? value.slice(0, -instruction.length) : value };
+  });
 }
 
 function withoutMarks(turns: readonly ConversationTurn[]): ConversationTurn[] {

@@ -19,6 +19,9 @@ import { finishedModel } from "./saved-run.ts";
 import { scoreStage } from "./stage-scores.ts";
 import { type TrainOptions, train } from "./train.ts";
 
+/** Share of the conversations below which a word is spelled: above it are the words of questions, colours and shapes, below it names and things. */
+const SPELLED_BELOW = 0.02;
+
 export interface FromNothingOptions extends Omit<TrainOptions, "from" | "registry" | "mixture" | "onStage"> {
   /** What is done besides steps: "drawing charts", "scoring 4-image: scenes". */
   readonly onWork?: (what: string, done: number, total: number) => void;
@@ -84,7 +87,7 @@ async function writeStart(
   const preset = presetOf(model);
   const { firstSpecialId, hasBosAndPad } = preset.tokenizer;
   const { timeTokens, modelMaxLength } = preset;
-  const vocabulary = trainBpe(textsOfWorld(world), { size: firstSpecialId });
+  const vocabulary = trainBpe(textsOfWorld(world), { size: firstSpecialId, minShare: SPELLED_BELOW });
   const tokenizer = qwen2TokenizerFiles({ ...vocabulary, hasBosAndPad, timeTokens, modelMaxLength });
   await writeRandomCheckpoint(model, from, { dtype: "f32", seed, spreadOf: initialSpread(preset), tokenizer });
 }
