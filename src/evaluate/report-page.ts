@@ -63,7 +63,7 @@ async function section(result: EvaluatedTask, task: EvalTask, mostWrong: number)
 
 async function card(answer: LoggedAnswer, task: EvalTask): Promise<string> {
   const media = answer.kind === "damaged" ? [] : (await task.getExample(answer.index)).media;
-  const pictures = await Promise.all(media.map(picture));
+  const pictures = await Promise.all(media.map(mediaHtml));
   const got = answer.error === null ? answer.response || "(nothing)" : `error: ${answer.error}`;
   return `<figure>${pictures.join("")}<figcaption><p>${escapeHtml(answer.question)}</p>
 <p class="right">${escapeHtml(answer.answers.join(" / "))}</p><p class="wrong">${escapeHtml(got.slice(0, 300))}</p>
@@ -71,7 +71,7 @@ async function card(answer: LoggedAnswer, task: EvalTask): Promise<string> {
 }
 
 /** Drawn media as they are; files only where a browser can show them. */
-async function picture(media: EvalMedia): Promise<string> {
+export async function mediaHtml(media: EvalMedia): Promise<string> {
   if (media.type === "frames") {
     const { extension, bytes } = await encodeExample(media);
     return `<img alt="" src="data:image/${extension};base64,${Buffer.from(bytes).toString("base64")}">`;

@@ -88,17 +88,17 @@ function anyText(dice: Dice, write: Writer): string {
 }
 
 /** The style, smaller when the text is wider than `width`. */
-function fit(text: string, style: TextStyle, width: number): TextStyle {
+function fitted(text: string, style: TextStyle, width: number): TextStyle {
   const measured = measureText(text, style);
   return measured > width ? { ...style, size: (style.size * width) / measured } : style;
 }
 
 function drawLine({ dice, write, page, style }: Desk): Drawn {
   const text = anyText(dice, write);
-  const fitted = fit(text, style, page.width - 16);
-  const x = dice.float(8, Math.max(8, page.width - 8 - measureText(text, fitted)));
-  const y = dice.float(6, page.height - fitted.size * 1.6 - 6);
-  drawText(page, text, { x, y }, fitted);
+  const sized = fitted(text, style, page.width - 16);
+  const x = dice.float(8, Math.max(8, page.width - 8 - measureText(text, sized)));
+  const y = dice.float(6, page.height - sized.size * 1.6 - 6);
+  drawText(page, text, { x, y }, sized);
   const exchanges = [
     ask(dice.pick(["What is written?", "What does the line say?", "What is the text?"]), text, "line"),
   ];
@@ -113,8 +113,8 @@ function drawNote({ dice, write, page, style }: Desk): Drawn {
   const lines = Array.from({ length: dice.int(1, Math.min(6, most)) }, () => anyText(dice, write));
   let y = margin + dice.float(0, page.height - 2 * margin - lines.length * step);
   for (const text of lines) {
-    const fitted = fit(text, style, page.width - 2 * margin);
-    drawText(page, text, { x: margin + dice.float(0, page.width - 2 * margin - measureText(text, fitted)), y }, fitted);
+    const sized = fitted(text, style, page.width - 2 * margin);
+    drawText(page, text, { x: margin + dice.float(0, page.width - 2 * margin - measureText(text, sized)), y }, sized);
     y += step;
   }
   const places = ["first", "second", "third", "fourth", "fifth", "sixth"];

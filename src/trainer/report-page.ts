@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { RIGHT_SCORE } from "../eval/evaluate-answer.ts";
 import { escapeHtml } from "../util/escape-html.ts";
 import type { Recipe } from "./recipe.ts";
 import { EVALUATION, readScores, type StageScores } from "./stage-scores.ts";
@@ -48,12 +49,15 @@ function page(recipe: Recipe, stages: readonly StageLog[]): string {
 body{font:15px/1.5 system-ui,sans-serif;max-width:760px;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem .2rem 0;text-align:right}th:first-child,td:first-child{text-align:left}
 svg{width:100%;height:auto;background:#fafafa}text{font:11px system-ui;fill:#666}
+figure{display:grid;grid-template-columns:220px 1fr;gap:1rem;margin:1rem 0}figure img{max-width:100%}figcaption{white-space:pre-line}
+figure td{text-align:left}
 .raw{stroke:#b9c8e8}.smooth{stroke:#1f4fa8;stroke-width:2}.rate{stroke:#d08a2a;stroke-dasharray:4 3}path{fill:none}
 </style></head><body>
 <h1>${title}</h1>
 <p>${escapeHtml(recipe.source)}</p>
 ${summary(stages)}
 ${scoreTable(stages)}
+${sampleTable(stages)}
 ${body}
 </body></html>
 `;
@@ -115,6 +119,27 @@ ${row(
   tasks.map(({ chance }) => percent(chance)),
 )}
 ${rows.join("\n")}</table>`;
+}
+
+/** The same few examples after every stage: what the picture shows, what is asked, and what each model says. */
+function sampleTable(stages: readonly StageLog[]): string {
+  const told = stages.flatMap(({ name, scores }) =>
+    scores?.samples?.length ? [{ name, samples: scores.samples }] : [],
+  );
+  if (told.length === 0) return "";
+  const cards = told[told.length - 1].samples.map(({ task, question, right, media }, i) => {
+    const lines = told.flatMap(({ name, samples }) => {
+      const sample = samples[i];
+      if (sample?.question !== question) return [];
+      const mark = sample.score >= RIGHT_SCORE ? "✓" : "✗";
+      return [
+        `<tr><td>${escapeHtml(name)}</td><td>${mark} ${escapeHtml(sample.response.slice(0, 200) || "(nothing)")}</td></tr>`,
+      ];
+    });
+    return `<figure>${media}<figcaption><b>${escapeHtml(task)}</b> ${escapeHtml(question)}<br>right: <b>${escapeHtml(right)}</b>
+<table>${lines.join("\n")}</table></figcaption></figure>`;
+  });
+  return `<h2>What the models say</h2>\n${cards.join("\n")}`;
 }
 
 function stageSection({ name, steps }: StageLog): string {

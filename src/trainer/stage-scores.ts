@@ -5,10 +5,11 @@ import { dirname, join } from "node:path";
 import { loadModel } from "../api/load-model.ts";
 import type { DeviceName } from "../backend/registry.ts";
 import { synthTask } from "../eval/synth-task.ts";
+import type { EvalTask } from "../eval/task.ts";
 import { SYNTH_TASKS } from "../eval/tasks/all-tasks.ts";
 import { modelFingerprint } from "../evaluate/model-fingerprint.ts";
-import { reportPage } from "../evaluate/report-page.ts";
-import { runEvaluation } from "../evaluate/run-evaluation.ts";
+import { mediaHtml, reportPage } from "../evaluate/report-page.ts";
+import { type EvaluatedTask, runEvaluation } from "../evaluate/run-evaluation.ts";
 import { readJsonFile } from "../io/json-file.ts";
 import { writeWholeFile } from "../io/new-folder.ts";
 import type { Recipe } from "./recipe.ts";
@@ -17,6 +18,21 @@ import type { Recipe } from "./recipe.ts";
 export const EVALUATION = "evaluation";
 const SCORES = "scores.json";
 const CONCURRENCY = 8;
+
+/** Examples of each task whose answers the run's report shows. */
+const SAMPLES_PER_TASK = 2;
+
+/** What the model said to one example; the same examples after every stage. */
+export interface StageSample {
+  readonly task: string;
+  readonly question: string;
+  /** The first of the right answers. */
+  readonly right: string;
+  readonly response: string;
+  readonly score: number;
+  /** Its picture as HTML that needs nothing else. */
+  readonly media: string;
+}
 
 /** Scores are 0 … 1. */
 export interface StageScores {
@@ -31,6 +47,8 @@ export interface StageScores {
     readonly chance: number;
     readonly n: number;
   }[];
+  /** Absent in runs of earlier versions. */
+  readonly samples?: readonly StageSample[];
 }
 
 export interface StageScoresOptions {
@@ -91,9 +109,22 @@ export async function scoreStage(
       chance,
       n,
     }));
-    await writeWholeFile(join(outDir, SCORES), `${JSON.stringify({ count, tasks: scores }, null, 2)}\n`);
-    return { count, tasks: scores };
+    const samples = (await Promise.all(evaluated.map((result, i) => samplesOf(result, tasks[i])))).flat();
+    const found: StageScores = { count, tasks: scores, samples };
+    await writeWholeFile(join(outDir, SCORES), `${JSON.stringify(found, null, 2)}\n`);
+    return found;
   } finally {
     loaded.close();
   }
+}
+
+function samplesOf({ answers }: EvaluatedTask, task: EvalTask): Promise<StageSample[]> {
+  return Promise.all(
+    answers.slice(0, SAMPLES_PER_TASK).map(async ({ index, question, answers: right, response, error, score }) => {
+      const { media } = await task.getExample(index);
+      const pictures = await Promise.all(media.map(mediaHtml));
+      const said = error === null ? response : `error: ${error}`;
+      return { task: task.name, question, right: right[0], response: said, score, media: pictures.join("") };
+    }),
+  );
 }
