@@ -22,11 +22,36 @@ export interface TrainingBatch {
 }
 
 export interface LossOptions {
-  /** What the loss of one token counts in the gradient: 1 / N with the tokens of the whole global batch. */
-  readonly tokenWeight: number;
+  /** What the loss of one item counts in the gradient: 1 / N with the items of the whole global batch. */
+  readonly itemWeight: number;
   /** Time tokens, whose targets are spread over their neighbours; null: none. */
   readonly soft?: { readonly ids: Int32Array; readonly std: number } | null;
 }
+
+/** What a micro-batch cost. */
+export interface LearntBatch {
+  /** Unweighted. */
+  readonly losses: Tensor;
+  /** Items that each of them is the mean of. */
+  readonly count: number;
+}
+
+/** What is learnt of a batch. The loss of a step is the mean over the items of its global batch. */
+export interface Objective {
+  /** Tokens to predict, or pairs to tell apart. */
+  items(batch: Pick<TrainingBatch, "row">): number;
+  /** Null when there is nothing to learn. With a tape open the gradients are noted. @throws RequestError when media and their places do not match. */
+  loss(model: NvilaModel, batch: TrainingBatch, options: LossOptions): LearntBatch | null;
+}
+
+/** The next token of what is labelled. */
+export const LANGUAGE_OBJECTIVE: Objective = {
+  items: ({ row }) => rowsWithTarget(shiftedTargets(row.labels, row.cuSeqlens)).length,
+  loss: (model, batch, options) => {
+    const losses = batchLoss(model, batch, options);
+    return losses && { losses, count: 1 };
+  },
+};
 
 /**
  * Losses of the tokens that are predicted [n], unweighted; null when there is none. With a tape open the gradients are noted.
@@ -52,7 +77,7 @@ export function batchLoss(model: NvilaModel, batch: TrainingBatch, options: Loss
   if (!(head instanceof Tensor)) throw new UnsupportedError("train", "the head is quantised");
   return linearCrossEntropy(hidden, head, {
     targets: wanted.map((t) => targets[t]),
-    weights: new Float32Array(wanted.length).fill(options.tokenWeight),
+    weights: new Float32Array(wanted.length).fill(options.itemWeight),
     soft: options.soft ?? null,
   });
 }
@@ -92,7 +117,7 @@ function fuse(model: NvilaModel, row: PackedRow, media: readonly MediaRows[]): T
 }
 
 /** Drives work in steps to its end: inside a tape nothing may wait. */
-function completed<T>(steps: Steps<T>): T {
+export function completed<T>(steps: Steps<T>): T {
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;

@@ -5,7 +5,8 @@
 import type { NvilaModel } from "../models/nvila/nvila-model.ts";
 import { scope } from "../tensor/scope.ts";
 import { type ActivationPolicy, Tape } from "../tensor/tape.ts";
-import { batchLoss, type TrainingBatch } from "./batch-loss.ts";
+import { assert } from "../util/assert.ts";
+import { LANGUAGE_OBJECTIVE, type Objective, type TrainingBatch } from "./batch-loss.ts";
 import { Muon } from "./muon.ts";
 import { AdamW, type Optimizer, type OptimizerOptions } from "./optimizer.ts";
 import type { Component, Parameter, ParameterSet, Trained } from "./parameters.ts";
@@ -15,6 +16,8 @@ export interface LearnerOptions {
   readonly optimizer?: Partial<OptimizerOptions>;
   /** Default: "adamw". "muon": for hidden weight matrices, AdamW for the rest. */
   readonly algorithm?: "adamw" | "muon";
+  /** What is learnt. Default: the next token. */
+  readonly objective?: Objective;
   /** What happens to the activations of a layer until backward. Default: "keep". */
   readonly activations?: ActivationPolicy;
   /** Time tokens; null: none. */
@@ -22,9 +25,9 @@ export interface LearnerOptions {
 }
 
 export interface Gradients {
-  /** Mean over the N tokens. */
+  /** Mean over the N items. */
   readonly loss: number;
-  /** Tokens that were predicted. */
+  /** Items that were learnt: tokens that were predicted, or pairs. */
   readonly tokens: number;
   /** Most that was kept for a backward pass at one time, in bytes. */
   readonly savedBytes: number;
@@ -53,7 +56,7 @@ export class Learner {
 
   /**
    * Adds the gradients of all micro-batches to zeros.
-   * @param items N: tokens of the global batch; the original counts them before media are put in.
+   * @param items N: items of the global batch; the original counts tokens before media are put in.
    * @param onBatch Called after each micro-batch; may wait.
    */
   async gradients(
@@ -61,33 +64,42 @@ export class Learner {
     items: number,
     onBatch: (index: number) => Promise<void> | void = () => {},
   ): Promise<Gradients> {
-    const { trained, activations = "keep", soft = null } = this.#options;
+    const { trained, objective = LANGUAGE_OBJECTIVE, activations = "keep", soft = null } = this.#options;
     this.parameters.clearGradients(trained);
     let [sum, tokens, savedBytes, index] = [0, 0, 0, 0];
     for (const batch of batches) {
       const tape = new Tape(this.model.llm.backend, this.parameters.gradientsOf(trained), activations);
+      let count = 0;
       const losses = scope(() => {
-        const values = tape.record(() => batchLoss(this.model, batch, { tokenWeight: 1 / items, soft }));
+        const learnt = tape.record(() => {
+          const found = objective.loss(this.model, batch, { itemWeight: 1 / items, soft });
+          count = found?.count ?? 0;
+          return found?.losses ?? null;
+        });
         savedBytes = Math.max(savedBytes, tape.savedBytes);
         tape.backward();
-        return values;
+        return learnt;
       });
-      for (const loss of losses ? await losses.readF32() : []) sum += loss;
-      tokens += losses?.shape[0] ?? 0;
+      for (const loss of losses ? await losses.readF32() : []) sum += count * loss;
+      tokens += count * (losses?.shape[0] ?? 0);
       await onBatch(index++);
     }
     return { loss: sum / items, tokens, savedBytes };
   }
 
-  /** \`gradients\`, then a step of the optimiser. @param learningRates Of each component in this step. */
+  /** \`gradients\`, then a step of the optimiser. @param learningRates Of each component that learns, in this step. */
   async step(
     batches: Iterable<TrainingBatch>,
     items: number,
-    learningRates: Readonly<Record<Component, number>>,
+    learningRates: Readonly<Partial<Record<Component, number>>>,
     onBatch?: (index: number) => Promise<void> | void,
   ): Promise<StepResult> {
     const gradients = await this.gradients(batches, items, onBatch);
-    const gradientNorm = await this.optimizer.step(this.trained, ({ component }) => learningRates[component]);
+    const gradientNorm = await this.optimizer.step(this.trained, ({ component }) => {
+      const rate = learningRates[component];
+      assert(rate !== undefined, `a learning rate is missing: ${component}`);
+      return rate;
+    });
     return { ...gradients, gradientNorm };
   }
 }

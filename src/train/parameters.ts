@@ -5,13 +5,16 @@
 import type { Backend, Storage } from "../backend/backend.ts";
 import { type TensorInfo, type TensorSource, Weights } from "../checkpoint/weights.ts";
 import type { HostArray } from "../core/dtype.ts";
+import type { Shape } from "../core/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { WeightsError } from "../util/errors.ts";
 import { bf16ToF32, f16ToF32 } from "../util/half.ts";
 
 /** The parts of NVILA, as their folders are called. */
 export const COMPONENTS = ["llm", "vision_tower", "mm_projector"] as const;
-export type Component = (typeof COMPONENTS)[number];
+/** A part of NVILA, or what contrastive pre-training needs beside them and does not leave behind. */
+type Part = (typeof COMPONENTS)[number];
+export type Component = Part | "contrastive_head";
 
 export interface Parameter {
   /** `<component>.<name in its folder>`. */
@@ -24,23 +27,23 @@ export interface Parameter {
   readonly decays: boolean;
 }
 
-/** Which components learn. */
-export type Trained = Readonly<Record<Component, boolean>>;
+/** Which components learn; absent ones do not. */
+export type Trained = Readonly<Partial<Record<Component, boolean>>>;
 
 export class ParameterSet {
   readonly all: Parameter[] = [];
   readonly #backend: Backend;
-  readonly #sources: Readonly<Record<Component, TensorSource>>;
+  readonly #sources: Readonly<Record<Part, TensorSource>>;
   readonly #values = new Map<string, HostArray>();
 
   /** @param sources The checkpoint; values are copied from it and widened to f32. */
-  constructor(backend: Backend, sources: Readonly<Record<Component, TensorSource>>) {
+  constructor(backend: Backend, sources: Readonly<Record<Part, TensorSource>>) {
     this.#backend = backend;
     this.#sources = sources;
   }
 
   /** The weights of one component, for the model's constructor. Each tensor that is asked for becomes a parameter. */
-  weights(component: Component): Weights {
+  weights(component: Part): Weights {
     const source = this.#sources[component];
     const trainable: TensorSource = {
       label: source.label,
@@ -54,13 +57,20 @@ export class ParameterSet {
     return new Weights(trainable, this.#backend, "", new Set(), (name, tensor) => this.#add(component, name, tensor));
   }
 
+  /** A parameter that no checkpoint has. Takes the values. */
+  create(component: Component, name: string, values: Float32Array, shape: Shape): Tensor {
+    const tensor = Tensor.from(this.#backend, "f32", values, shape);
+    this.#add(component, name, tensor);
+    return tensor;
+  }
+
   /** What the tape needs: allocations of the trained parameters → their gradients. */
   gradientsOf(trained: Trained): Map<Storage, Tensor> {
     return new Map(this.trained(trained).map(({ tensor, gradient }) => [tensor.root, gradient]));
   }
 
   trained(trained: Trained): Parameter[] {
-    return this.all.filter(({ component }) => trained[component]);
+    return this.all.filter(({ component }) => trained[component] === true);
   }
 
   /** Sets the gradients of what is trained to zero; others never leave it. */
@@ -71,7 +81,7 @@ export class ParameterSet {
     }
   }
 
-  #ownValues(component: Component, name: string): HostArray {
+  #ownValues(component: Part, name: string): HostArray {
     const key = `${component}.${name}`;
     const known = this.#values.get(key);
     if (known) return known;

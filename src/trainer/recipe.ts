@@ -47,9 +47,10 @@ const stageSchema = z.strictObject({
   /** Steps between two saved states. */
   saveSteps: positive.default(100),
   /**
-   * What is learnt of a sample: its answers, or all of its text, questions and template too (pre-training a language model on plain text).
+   * What is learnt of a sample: its answers; all of its text, questions and template too (pre-training a language model on plain text); or which
+   * of a micro-batch's pictures its answers belong to (SigLIP's contrastive pre-training of the vision tower).
    */
-  learns: z.enum(["answers", "text"]).default("answers"),
+  learns: z.enum(["answers", "text", "contrast"]).default("answers"),
   /** Loss on answers by spans of the template or as the original counts them. */
   labelMode: z.enum(["span", "template-diff"]).default("span"),
   /** Deviation of the targets of time tokens, in tokens. */

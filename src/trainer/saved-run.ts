@@ -75,7 +75,10 @@ export async function saveState(
   await writeNewFolder("train", target, undefined, async (folder) => {
     await expectSpace("train", folder, 3 * bytesOf(learner));
     await writeModel(folder, files, learner);
-    await writeTensors(join(folder, MOMENTS), momentsOf(learner));
+    await writeTensors(
+      join(folder, MOMENTS),
+      new Map(ownTensors(learner).map(([name, tensor]) => [name, storable(tensor)])),
+    );
     await writeFile(join(folder, STATE), `${JSON.stringify(state, null, 2)}\n`);
   });
   removeStates(stageFolder, target);
@@ -99,32 +102,32 @@ function removeStates(stageFolder: string, kept: string): void {
   }
 }
 
-/** Puts the moments of a saved state back into the optimiser. @throws RequestError when they are of another model. */
+/**
+ * Puts the moments of a saved state back into the optimiser, and the values of what no checkpoint holds into their parameters.
+ * @throws RequestError when they are of another model.
+ */
 export async function restoreMoments(folder: string, learner: Learner, state: StageState): Promise<void> {
   // Read, not mapped: the values are copied at once, and the file is deleted while the run goes on.
   const saved = openSafetensors(join(folder, MOMENTS), { isMapped: false });
-  for (const parameter of learner.trained) {
-    for (const [kind, tensor] of Object.entries(learner.optimizer.momentsOf(parameter)) as [string, Tensor][]) {
-      const name = `${parameter.name}.${kind}`;
-      if (saved.info(name)?.shape.join() !== tensor.shape.join()) {
-        throw new RequestError(
-          "train",
-          `${join(folder, MOMENTS)} has no "${name}" of shape [${tensor.shape.join(", ")}]`,
-        );
-      }
-      tensor.backend.copy(tensor.storage, 0, tensor.backend.wrap("f32", saved.data(name)));
+  for (const [name, tensor] of ownTensors(learner)) {
+    if (saved.info(name)?.shape.join() !== tensor.shape.join()) {
+      throw new RequestError(
+        "train",
+        `${join(folder, MOMENTS)} has no "${name}" of shape [${tensor.shape.join(", ")}]`,
+      );
     }
+    tensor.backend.copy(tensor.storage, 0, tensor.backend.wrap("f32", saved.data(name)));
   }
   learner.optimizer.stepCount = state.optimizerSteps;
 }
 
-function momentsOf(learner: Learner): Map<string, TensorToStore> {
-  const moments = learner.trained.flatMap((parameter) =>
-    Object.entries(learner.optimizer.momentsOf(parameter) as unknown as Record<string, Tensor>).map(
-      ([kind, tensor]) => [`${parameter.name}.${kind}`, storable(tensor)] as const,
-    ),
-  );
-  return new Map(moments);
+/** What a state holds beside the model, by name: moments, and the parameters that are no part of NVILA. */
+function ownTensors(learner: Learner): [string, Tensor][] {
+  return learner.trained.flatMap((parameter) => {
+    const moments = Object.entries(learner.optimizer.momentsOf(parameter) as unknown as Record<string, Tensor>);
+    const named = moments.map(([kind, tensor]): [string, Tensor] => [`${parameter.name}.${kind}`, tensor]);
+    return parameter.component === "contrastive_head" ? [...named, [parameter.name, parameter.tensor]] : named;
+  });
 }
 
 function storable(tensor: Tensor): TensorToStore {

@@ -18,10 +18,11 @@ import { mediaRowCounts } from "../models/nvila/media-row-counts.ts";
 import { modelFacts } from "../models/nvila/model-facts.ts";
 import { NvilaModel } from "../models/nvila/nvila-model.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
+import { LANGUAGE_OBJECTIVE, type Objective } from "../train/batch-loss.ts";
+import { ContrastiveObjective } from "../train/contrastive.ts";
 import { Learner } from "../train/learner.ts";
 import { ParameterSet } from "../train/parameters.ts";
 import { cosineWithWarmup } from "../train/schedule.ts";
-import { rowsWithTarget, shiftedTargets } from "../train/targets.ts";
 import { RequestError } from "../util/errors.ts";
 import { modelBatch } from "./model-batch.ts";
 import type { Stage } from "./recipe.ts";
@@ -97,8 +98,12 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
   };
   const model = new NvilaModel(weights, config.model, tokensOf(tokenizer, config));
   const timeIds = timeTokenIds(config.timeTokens, (text) => tokenizer.encode(text));
+  const { vision: vision_tower, projector: mm_projector, llm: ofLlm } = stage.tune;
+  const objective =
+    stage.learns === "contrast" ? new ContrastiveObjective(model, parameters, seed) : LANGUAGE_OBJECTIVE;
   const learner = new Learner(model, parameters, {
-    trained: { vision_tower: stage.tune.vision, mm_projector: stage.tune.projector, llm: stage.tune.llm },
+    trained: { vision_tower, mm_projector, llm: ofLlm, contrastive_head: stage.learns === "contrast" },
+    objective,
     optimizer: { weightDecay: stage.weightDecay, maxGradientNorm: stage.maxGradientNorm },
     algorithm: stage.optimizer,
     activations: stage.activations,
@@ -140,7 +145,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       tokenizer,
       pool,
       labelMode: stage.labelMode,
-      learns: stage.learns,
+      learns: stage.learns === "text" ? "text" : "answers",
       numTimeTokens: config.timeTokens?.count ?? 0,
       rowsOf: ({ kind, tileCount, blockSize }) => {
         const tiles = { count: tileCount, pixels: () => new Float32Array(0) };
@@ -164,7 +169,9 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       const loaded = parts.filter((batch) => batch !== null);
       parts = [];
       const factor = cosineWithWarmup(step, totalSteps, stage.warmupRatio);
-      const result = await runStep(learner, stage, loaded, factor, (batch) => modelBatch(batch, config.pixels));
+      const result = await runStep(learner, objective, stage, loaded, factor, (batch) =>
+        modelBatch(batch, config.pixels),
+      );
       step++;
       const line: LoggedStep = {
         step,
@@ -194,22 +201,21 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
 /** @throws RequestError when loss or gradients are not finite. */
 async function runStep(
   learner: Learner,
+  objective: Objective,
   stage: Stage,
   loaded: readonly LoadedBatch[],
   factor: number,
   batchOf: (batch: LoadedBatch) => ReturnType<typeof modelBatch>,
 ): Promise<Pick<LoggedStep, "loss" | "gradientNorm" | "tokens" | "rows" | "savedMiB">> {
   const rows = loaded.reduce((sum, batch) => sum + batch.inputIds.length, 0);
-  const items = loaded.reduce(
-    (n, { labels, cuSeqlens }) => n + rowsWithTarget(shiftedTargets(labels, cuSeqlens)).length,
-    0,
-  );
+  const items = loaded.reduce((n, row) => n + objective.items({ row }), 0);
   if (items === 0) return { loss: 0, gradientNorm: 0, tokens: 0, rows, savedMiB: 0 };
   const { learningRate: base, visionLearningRate = base, projectorLearningRate = base } = stage;
   const rates = {
     llm: base * factor,
     vision_tower: visionLearningRate * factor,
     mm_projector: projectorLearningRate * factor,
+    contrastive_head: base * factor,
   };
   const { loss, gradientNorm, tokens, savedBytes } = await learner.step(
     loaded.map(batchOf),

@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
 import type { TensorSource } from "../../src/checkpoint/weights.ts";
 import { Learner, type LearnerOptions } from "../../src/train/learner.ts";
-import type { Component, ParameterSet } from "../../src/train/parameters.ts";
+import type { ParameterSet } from "../../src/train/parameters.ts";
 import { cosineWithWarmup } from "../../src/train/schedule.ts";
 import { describeGolden, readGoldenJson } from "../golden/golden-dir.ts";
 import { describeOnBackends } from "../models/backends.ts";
@@ -224,7 +224,7 @@ describeGolden("training a tiny NVILA", (dir) => {
         const batch = packedBatch(golden, samples);
         for (let step = 0; step < stage.steps; step++) {
           const rate = stage.learningRate * cosineWithWarmup(step, stage.steps, 0.03);
-          const rates: Record<Component, number> = { llm: rate, mm_projector: rate, vision_tower: rate };
+          const rates = { llm: rate, mm_projector: rate, vision_tower: rate };
           const { loss, gradientNorm } = await learner.step([batch], forward.numItems, rates);
           expect(Math.abs(loss - stage.losses[step]), `${stage.stage}: loss ${step}`).toBeLessThan(2e-5);
           expect(Math.abs(gradientNorm / stage.gradNorms[step] - 1), `${stage.stage}: norm ${step}`).toBeLessThan(1e-4);
