@@ -6,10 +6,16 @@ import { drawDocument } from "./documents.ts";
 import type { Family, SynthExample } from "./example.ts";
 import type { Split } from "./font.ts";
 import { drawInterface } from "./interfaces.ts";
+import { drawPrimer } from "./primers.ts";
 import { drawScene } from "./scenes.ts";
 import { drawVideo } from "./videos.ts";
 
 export const FAMILIES = {
+  primers: {
+    draw: drawPrimer,
+    standsFor: "first pictures of a model that starts from nothing",
+    shows: "few large things or letters",
+  },
   documents: { draw: drawDocument, standsFor: "DocVQA", shows: "lines, receipts, forms, tables, long pages" },
   charts: { draw: drawChart, standsFor: "ChartQA", shows: "bars, lines, pies, groups with legends" },
   scenes: { draw: drawScene, standsFor: "GQA, CLEVR", shows: "shapes, colours, counts, relations" },

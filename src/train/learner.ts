@@ -9,7 +9,7 @@ import { assert } from "../util/assert.ts";
 import { LANGUAGE_OBJECTIVE, type Objective, type TrainingBatch } from "./batch-loss.ts";
 import { Muon } from "./muon.ts";
 import { AdamW, type Optimizer, type OptimizerOptions } from "./optimizer.ts";
-import type { Component, Parameter, ParameterSet, Trained } from "./parameters.ts";
+import { type Component, type Parameter, type ParameterSet, publishMasters, type Trained } from "./parameters.ts";
 
 export interface LearnerOptions {
   readonly trained: Trained;
@@ -100,6 +100,7 @@ export class Learner {
       assert(rate !== undefined, `a learning rate is missing: ${component}`);
       return rate;
     });
+    if (Number.isFinite(gradientNorm)) await publishMasters(this.trained);
     return { ...gradients, gradientNorm };
   }
 }

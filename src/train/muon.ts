@@ -44,7 +44,7 @@ export class Muon implements Optimizer {
     if (!isHiddenMatrix(parameter)) return this.#adamw.momentsOf(parameter);
     const known = this.#momenta.get(parameter.name);
     if (known) return known;
-    const { backend, storage, shape } = parameter.tensor;
+    const { backend, storage, shape } = parameter.master;
     const moments = { m: Tensor.from(backend, "f32", new Float32Array(storage.length), shape) };
     this.#momenta.set(parameter.name, moments);
     return moments;
@@ -72,12 +72,12 @@ export class Muon implements Optimizer {
 
 /** m = 0.95 m + g; p = p − lr · 0.2 √max(rows, columns) · orthogonal(g + 0.95 m). */
 async function moveMatrix(
-  { tensor, gradient }: Parameter,
+  { master, gradient }: Parameter,
   momentum: Tensor,
   { learningRate, gradientScale }: { learningRate: number; gradientScale: number },
 ): Promise<void> {
-  const { backend, shape } = tensor;
-  const [g, m, p] = [await gradient.readF32(), await momentum.readF32(), await tensor.readF32()];
+  const { backend, shape } = master;
+  const [g, m, p] = [await gradient.readF32(), await momentum.readF32(), await master.readF32()];
   const ahead = new Float32Array(g.length);
   for (let i = 0; i < g.length; i++) {
     const grad = g[i] * gradientScale;
@@ -88,7 +88,7 @@ async function moveMatrix(
   const rate = learningRate * STEP_RMS * Math.sqrt(Math.max(...shape));
   for (let i = 0; i < p.length; i++) p[i] -= rate * direction[i];
   backend.copy(momentum.storage, 0, backend.wrap("f32", m));
-  backend.copy(tensor.storage, 0, backend.wrap("f32", p));
+  backend.copy(master.storage, 0, backend.wrap("f32", p));
 }
 
 /**

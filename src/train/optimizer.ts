@@ -36,7 +36,7 @@ export interface Optimizer {
   /** Zeros at first. */
   momentsOf(parameter: Parameter): Moments;
   /**
-   * One step on all `parameters` by their gradients, which stay as they are.
+   * One step on the masters of all `parameters` by their gradients, which stay as they are.
    * @param learningRateOf Of a parameter in this step.
    * @returns The norm of all gradients together, before clipping. Not finite: nothing was changed.
    */
@@ -60,7 +60,7 @@ export class AdamW implements Optimizer {
   momentsOf(parameter: Parameter): Required<Moments> {
     const known = this.#moments.get(parameter.name);
     if (known) return known;
-    const { backend, storage, shape } = parameter.tensor;
+    const { backend, storage, shape } = parameter.master;
     const zeros = (): Tensor => Tensor.from(backend, "f32", new Float32Array(storage.length), shape);
     const moments = { m: zeros(), v: zeros() };
     this.#moments.set(parameter.name, moments);
@@ -85,7 +85,7 @@ export class AdamW implements Optimizer {
     this.stepCount++;
     for (const parameter of parameters) {
       const { m, v } = this.momentsOf(parameter);
-      trainingOf(parameter.tensor.backend).adamw(parameter.tensor, m, v, parameter.gradient, {
+      trainingOf(parameter.master.backend).adamw(parameter.master, m, v, parameter.gradient, {
         learningRate: learningRateOf(parameter),
         beta1,
         beta2,

@@ -1,14 +1,14 @@
 /**
  * The parameters of a model that learns: every dense tensor that a layer asked for, under its full name, in three module groups. Values are
- * f32 memory of their own; gradients are added up in f32 beside them. Knows no model: names begin with the component's folder.
+ * memory of their own, f32, or bf16 with an f32 master that the optimiser moves and that is rounded after each step; gradients are added up
+ * in f32 beside them. Knows no model: names begin with the component's folder.
  */
 import type { Backend, Storage } from "../backend/backend.ts";
 import { type TensorInfo, type TensorSource, Weights } from "../checkpoint/weights.ts";
-import type { HostArray } from "../core/dtype.ts";
 import type { Shape } from "../core/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { WeightsError } from "../util/errors.ts";
-import { bf16ToF32, f16ToF32 } from "../util/half.ts";
+import { bf16ToF32, f16ToF32, f32ToBf16 } from "../util/half.ts";
 
 /** The parts of NVILA, as their folders are called. */
 export const COMPONENTS = ["llm", "vision_tower", "mm_projector"] as const;
@@ -20,12 +20,17 @@ export interface Parameter {
   /** `<component>.<name in its folder>`. */
   readonly name: string;
   readonly component: Component;
+  /** What the model computes with. */
   readonly tensor: Tensor;
+  /** f32: what the optimiser moves; the tensor itself unless that is bf16. */
+  readonly master: Tensor;
   /** f32, of the tensor's shape. */
   readonly gradient: Tensor;
   /** False for biases and the weights of LayerNorm. */
   readonly decays: boolean;
 }
+
+export type ParameterDType = "f32" | "bf16";
 
 /** Which components learn; absent ones do not. */
 export type Trained = Readonly<Partial<Record<Component, boolean>>>;
@@ -34,12 +39,18 @@ export class ParameterSet {
   readonly all: Parameter[] = [];
   readonly #backend: Backend;
   readonly #sources: Readonly<Record<Part, TensorSource>>;
-  readonly #values = new Map<string, HostArray>();
+  readonly dtype: ParameterDType;
+  /** f32, by component and name. */
+  readonly #values = new Map<string, Float32Array>();
 
-  /** @param sources The checkpoint; values are copied from it and widened to f32. */
-  constructor(backend: Backend, sources: Readonly<Record<Part, TensorSource>>) {
+  /**
+   * @param sources The checkpoint; values are copied from it and widened to f32.
+   * @param dtype Of what the model computes with. bf16 as the original trains: what mixed precision rounds, beside masters in f32.
+   */
+  constructor(backend: Backend, sources: Readonly<Record<Part, TensorSource>>, dtype: ParameterDType = "f32") {
     this.#backend = backend;
     this.#sources = sources;
+    this.dtype = dtype;
   }
 
   /** The weights of one component, for the model's constructor. Each tensor that is asked for becomes a parameter. */
@@ -50,9 +61,12 @@ export class ParameterSet {
       names: source.names,
       info: (name): TensorInfo | null => {
         const info = source.info(name);
-        return info && { dtype: "f32", shape: info.shape };
+        return info && { dtype: this.dtype, shape: info.shape };
       },
-      data: (name) => this.#ownValues(component, name),
+      data: (name) => {
+        const values = this.#ownValues(component, name);
+        return this.dtype === "f32" ? values : roundedToBf16(values);
+      },
     };
     return new Weights(trainable, this.#backend, "", new Set(), (name, tensor) => this.#add(component, name, tensor));
   }
@@ -81,7 +95,7 @@ export class ParameterSet {
     }
   }
 
-  #ownValues(component: Part, name: string): HostArray {
+  #ownValues(component: Part, name: string): Float32Array {
     const key = `${component}.${name}`;
     const known = this.#values.get(key);
     if (known) return known;
@@ -93,10 +107,26 @@ export class ParameterSet {
 
   #add(component: Component, name: string, tensor: Tensor): void {
     const zeros = new Float32Array(tensor.storage.length);
-    const gradient = Tensor.from(this.#backend, "f32", zeros, tensor.shape);
-    const decays = tensor.shape.length > 1 || (component === "llm" && name.endsWith("norm.weight"));
-    this.all.push({ name: `${component}.${name}`, component, tensor, gradient, decays });
+    const { shape } = tensor;
+    const gradient = Tensor.from(this.#backend, "f32", zeros, shape);
+    const values = this.#values.get(`${component}.${name}`);
+    const master = tensor.dtype === "f32" || !values ? tensor : Tensor.from(this.#backend, "f32", values, shape);
+    const decays = shape.length > 1 || (component === "llm" && name.endsWith("norm.weight"));
+    this.all.push({ name: `${component}.${name}`, component, tensor, master, gradient, decays });
   }
+}
+
+/** Brings masters that moved into the tensors that the model computes with. */
+export async function publishMasters(parameters: readonly Parameter[]): Promise<void> {
+  for (const { tensor, master } of parameters) {
+    if (master === tensor) continue;
+    const rounded = roundedToBf16(await master.readF32());
+    tensor.backend.copy(tensor.storage, 0, tensor.backend.wrap("bf16", rounded));
+  }
+}
+
+function roundedToBf16(values: Float32Array): Uint16Array {
+  return Uint16Array.from(values, f32ToBf16);
 }
 
 /** A copy of a tensor's values as f32. */

@@ -14,7 +14,7 @@ import { openSafetensors } from "../io/safetensors-file.ts";
 import { type TensorToStore, writeTensors } from "../io/write-tensors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Learner } from "../train/learner.ts";
-import type { Component } from "../train/parameters.ts";
+import type { Component, ParameterDType } from "../train/parameters.ts";
 import { RequestError, UnsupportedError } from "../util/errors.ts";
 
 const FOLDERS = { llm: "llm", vision: "vision_tower", projector: "mm_projector" } as const satisfies Record<
@@ -103,7 +103,7 @@ function removeStates(stageFolder: string, kept: string): void {
 }
 
 /**
- * Puts the moments of a saved state back into the optimiser, and the values of what no checkpoint holds into their parameters.
+ * Puts the moments of a saved state back into the optimiser, and the values that no checkpoint holds into their masters.
  * @throws RequestError when they are of another model.
  */
 export async function restoreMoments(folder: string, learner: Learner, state: StageState): Promise<void> {
@@ -121,12 +121,13 @@ export async function restoreMoments(folder: string, learner: Learner, state: St
   learner.optimizer.stepCount = state.optimizerSteps;
 }
 
-/** What a state holds beside the model, by name: moments, and the parameters that are no part of NVILA. */
+/** What a state holds beside the model, by name: moments, masters of bf16 parameters, and parameters that are no part of NVILA. */
 function ownTensors(learner: Learner): [string, Tensor][] {
   return learner.trained.flatMap((parameter) => {
     const moments = Object.entries(learner.optimizer.momentsOf(parameter) as unknown as Record<string, Tensor>);
     const named = moments.map(([kind, tensor]): [string, Tensor] => [`${parameter.name}.${kind}`, tensor]);
-    return parameter.component === "contrastive_head" ? [...named, [parameter.name, parameter.tensor]] : named;
+    const isInModel = parameter.component !== "contrastive_head" && parameter.master === parameter.tensor;
+    return isInModel ? named : [...named, [`${parameter.name}.master`, parameter.master]];
   });
 }
 
@@ -141,12 +142,13 @@ async function writeModel(folder: string, files: CheckpointFiles, learner: Learn
       "checkpoints of the flat -hf layout cannot be trained yet; the native layout can",
     );
   }
-  await copyFiles(files.path, folder);
+  const dtype = learner.parameters.dtype;
+  await copyFiles(files.path, folder, dtype);
   for (const part of PARTS) {
     const component = FOLDERS[part];
     const target = join(folder, component);
     await mkdir(target);
-    await copyFiles(files.folders[part], target);
+    await copyFiles(files.folders[part], target, dtype);
     const own = new Map(
       learner.parameters.all.filter((p) => p.component === component).map(({ name, tensor }) => [name, tensor]),
     );
@@ -162,8 +164,9 @@ async function writeModel(folder: string, files: CheckpointFiles, learner: Learn
   }
 }
 
-/** The configuration and tokenizer files of a folder; weights are f32 now, and random ones are no longer. */
-async function copyFiles(source: string, target: string): Promise<void> {
+/** The configuration and tokenizer files of a folder; weights have the trained type now, and random ones are no longer. */
+async function copyFiles(source: string, target: string, dtype: ParameterDType): Promise<void> {
+  const name = dtype === "f32" ? "float32" : "bfloat16";
   for (const entry of readdirSync(source, { withFileTypes: true })) {
     if (!entry.isFile() || NOT_COPIED.test(entry.name)) continue;
     if (entry.name !== "config.json") {
@@ -171,8 +174,8 @@ async function copyFiles(source: string, target: string): Promise<void> {
       continue;
     }
     const { random_weights: _, ...config } = readJsonFile(join(source, entry.name)) as Record<string, unknown>;
-    if ("torch_dtype" in config) config.torch_dtype = "float32";
-    if ("model_dtype" in config) config.model_dtype = "torch.float32";
+    if ("torch_dtype" in config) config.torch_dtype = name;
+    if ("model_dtype" in config) config.model_dtype = `torch.${name}`;
     await writeFile(join(target, entry.name), `${JSON.stringify(config, null, 2)}\n`);
   }
 }

@@ -22,7 +22,7 @@ import { LANGUAGE_OBJECTIVE, type Objective } from "../train/batch-loss.ts";
 import { ContrastiveObjective } from "../train/contrastive.ts";
 import { Learner } from "../train/learner.ts";
 import { ParameterSet } from "../train/parameters.ts";
-import { cosineWithWarmup } from "../train/schedule.ts";
+import { constantWithWarmup, cosineWithWarmup } from "../train/schedule.ts";
 import { RequestError } from "../util/errors.ts";
 import { modelBatch } from "./model-batch.ts";
 import type { Stage } from "./recipe.ts";
@@ -90,7 +90,8 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
   const config = parseNvilaConfig(files.configs, { label: files.label });
   const tokenizer = createTokenizer(files.tokenizer);
   const { llm, vision, projector } = state.weights;
-  const parameters = new ParameterSet(backend, { llm, vision_tower: vision, mm_projector: projector });
+  const sources = { llm, vision_tower: vision, mm_projector: projector };
+  const parameters = new ParameterSet(backend, sources, stage.parameters);
   const weights = {
     llm: parameters.weights("llm"),
     vision: parameters.weights("vision_tower"),
@@ -168,7 +169,8 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       if (parts.length < accumulation) continue;
       const loaded = parts.filter((batch) => batch !== null);
       parts = [];
-      const factor = cosineWithWarmup(step, totalSteps, stage.warmupRatio);
+      const schedule = stage.schedule === "constant" ? constantWithWarmup : cosineWithWarmup;
+      const factor = schedule(step, totalSteps, stage.warmupRatio);
       const result = await runStep(learner, objective, stage, loaded, factor, (batch) =>
         modelBatch(batch, config.pixels),
       );

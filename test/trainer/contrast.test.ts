@@ -58,6 +58,8 @@ const recipe = (own: object = {}): Recipe => ({
       mixture: "colours",
       epochs: 12,
       warmupRatio: 0.03,
+      schedule: "cosine",
+      parameters: "f32",
       optimizer: "adamw",
       weightDecay: 0,
       maxGradientNorm: 1,

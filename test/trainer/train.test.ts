@@ -31,6 +31,8 @@ const STAGE: Stage = {
   mixture: "colours",
   epochs: 8,
   warmupRatio: 0.03,
+  schedule: "cosine",
+  parameters: "f32",
   optimizer: "adamw",
   weightDecay: 0,
   maxGradientNorm: 1,
@@ -156,6 +158,20 @@ describe("nvila train", () => {
     const second = await run("muon-resumed", muon);
     expect([...first.losses, ...second.losses]).toEqual(losses);
     expect(weightsOf("muon-resumed").every((bytes, i) => bytes.equals(weightsOf("muon")[i]))).toBe(true);
+  });
+
+  it("in bf16 it learns beside f32 masters, leaves bf16, and goes on to the same bytes", async () => {
+    const own = recipe({ parameters: "bf16", maxSteps: 12 });
+    const { losses } = await run("bf16", own);
+    expect(losses[11]).toBeLessThan(losses[0] / 2);
+    const first = await run("bf16-resumed", own, 5);
+    const second = await run("bf16-resumed", own);
+    expect([...first.losses, ...second.losses]).toEqual(losses);
+    expect(weightsOf("bf16-resumed").every((bytes, i) => bytes.equals(weightsOf("bf16")[i]))).toBe(true);
+    const { weights, configs } = await openCheckpoint(join(folder, "bf16/all/model"));
+    const { names } = weights.llm;
+    expect(names.every((name) => weights.llm.info(name)?.dtype === "bf16")).toBe(true);
+    expect(JSON.stringify(configs)).not.toContain("float32");
   });
 
   it("keeps parts that do not learn, to the bit", async () => {

@@ -39,7 +39,8 @@ function slowOrthogonal(values: readonly number[], rows: number, columns: number
 function parameter(backend: Backend, name: string, shape: readonly number[], seed: number): Parameter {
   const size = shape.reduce((a, b) => a * b, 1);
   const tensorOf = (from: number): Tensor => Tensor.from(backend, "f32", Float32Array.from(noise(size, from)), shape);
-  return { name, component: "llm", tensor: tensorOf(seed), gradient: tensorOf(seed + 1), decays: false };
+  const tensor = tensorOf(seed);
+  return { name, component: "llm", tensor, master: tensor, gradient: tensorOf(seed + 1), decays: false };
 }
 
 const SHAPES = [
