@@ -4,6 +4,7 @@ import type { EngineLimitOptions } from "../api/engine-limits.ts";
 import type { GenerateOptions } from "../api/generate-options.ts";
 import { loadModel } from "../api/load-model.ts";
 import type { Nvila } from "../api/nvila.ts";
+import { BUNDLED_MODEL, bundledModelFolder } from "../io/bundled-model.ts";
 import type { QuantizeOptions } from "../quant/quantize-plan.ts";
 import { RequestError } from "../util/errors.ts";
 import type { ProgressLine } from "./progress-line.ts";
@@ -56,7 +57,12 @@ export function numberBetween(minimum: number, maximum: number): (text: string) 
 
 export function addModelOptions(command: Command): Command {
   return command
-    .addOption(new Option("-m, --model <path|hub-id>", "checkpoint folder, or org/name on the hub").env("NVILA_MODEL"))
+    .addOption(
+      new Option(
+        "-m, --model <path|hub-id>",
+        "checkpoint folder, or org/name on the hub (default: the bundled nvila-tiny)",
+      ).env("NVILA_MODEL"),
+    )
     .addOption(new Option("--device <name>", "what computes").choices(["auto", "cpu", "reference"]).default("auto"))
     .option("--threads <n>", "worker threads (default: all cores)", wholeNumber(1))
     .addOption(
@@ -99,21 +105,30 @@ export function samplingOf(options: SamplingOptions): GenerateOptions {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as GenerateOptions;
 }
 
-/** Opens the model that the options name, with progress and warnings on stderr. */
+/** Told, not silent: answers of a model of five million parameters must not be taken for those of NVILA. */
+function bundledModel(): string {
+  if (bundledModelFolder() === null) {
+    throw new RequestError(
+      "model",
+      "no model is given, and none is bundled. You can name one with --model or NVILA_MODEL: a folder, or a hub id such as Efficient-Large-Model/NVILA-Lite-2B",
+    );
+  }
+  process.stderr.write(
+    `nvila: no model is named, so this is ${BUNDLED_MODEL}, which knows little but the pictures of \`nvila synth\`; --model takes a folder or a hub id\n`,
+  );
+  return BUNDLED_MODEL;
+}
+
+/** Opens the model that the options name, or the bundled one, with progress and warnings on stderr. */
 export async function openModel(
   options: ModelOptions,
   line: ProgressLine,
   signal: AbortSignal,
   limits: EngineLimitOptions = {},
 ): Promise<Nvila> {
-  if (!options.model) {
-    throw new RequestError(
-      "model",
-      "no model is given. You can name one with --model or NVILA_MODEL: a folder, or a hub id such as Efficient-Large-Model/NVILA-Lite-2B; `nvila random` makes one with random weights",
-    );
-  }
+  const named = options.model || bundledModel(); // an empty variable names none
   try {
-    return await loadModel(options.model, {
+    return await loadModel(named, {
       ...limits,
       device: options.device,
       ...(options.threads === undefined ? {} : { threads: options.threads }),

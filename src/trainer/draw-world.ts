@@ -28,9 +28,8 @@ export interface DrawOptions {
 
 /**
  * Data sets of the training split: `<family>` (questions), `<family>-captions`, `<family>-lessons` (the questions, then the caption: a picture
- * that is seen once teaches all that is known about it, and no answer can be copied from the caption) and `language`. Mixtures: `first` (captions of primers), `reading` (them and the captions of all stills), `pictures`, `captions` and
- * `lessons` without videos, `all`, `all-captions` and `all-lessons` with them. In captions and lessons documents count twice, for they have most to
- * read, and videos three times, for they come last.
+ * that is seen once teaches all that is known about it, and no answer can be copied from the caption) and `language`. Mixtures: `pictures`,
+ * `captions` and `lessons` without videos, `all`, `all-captions` and `all-lessons` with them; primers are in none.
  *
  * @param dir Folder of the world; may hold a part of it.
  * @returns Path of its registry.
@@ -86,20 +85,15 @@ export async function drawWorld(
   ]);
   const asked = FAMILY_NAMES.filter((family) => family !== "primers");
   const stills = asked.filter((family) => family !== "videos");
-  const weighted = (kind: string, weights: Partial<Record<FamilyName, number>>): string[] =>
-    Object.entries(weights).map(([family, weight]) => `${family}-${kind}${weight === 1 ? "" : `*${weight}`}`);
-  const ofStills = { ...Object.fromEntries(stills.map((family) => [family, 1])), documents: 2 };
   const written = {
     datasets: { ...Object.fromEntries(sets), language: { data: LANGUAGE } },
     mixtures: {
-      first: ["primers-captions"],
-      reading: ["primers-captions*2", ...weighted("captions", ofStills)],
       pictures: stills,
-      captions: weighted("captions", ofStills),
-      lessons: weighted("lessons", ofStills),
+      captions: stills.map((family) => `${family}-captions`),
+      lessons: stills.map((family) => `${family}-lessons`),
       all: asked,
-      "all-captions": weighted("captions", { ...ofStills, videos: 3 }),
-      "all-lessons": weighted("lessons", { ...ofStills, videos: 3 }),
+      "all-captions": asked.map((family) => `${family}-captions`),
+      "all-lessons": asked.map((family) => `${family}-lessons`),
     },
   };
   await writeWholeFile(registry, `${JSON.stringify(written, null, 2)}\n`); // last: with it the world is whole

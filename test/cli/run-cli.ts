@@ -17,6 +17,8 @@ export interface CliResult {
 
 export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: the project's folder. */
+  readonly cwd?: string;
   /** Written to standard input, which is then closed. */
   readonly input?: string;
   /** Sends SIGINT as soon as this text stands on stderr or stdout. */
@@ -27,9 +29,9 @@ export interface CliOptions {
 /** @throws Error when the command takes longer than `timeoutMs` (default 30 s): nothing may hang. */
 export async function nvila(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   if (!existsSync(MAIN)) throw new Error("dist/cli/main.js is missing: run `npm run build` first");
-  const { env = {}, input = "", interruptAt, timeoutMs = 30_000 } = options;
+  const { env = {}, cwd = ROOT, input = "", interruptAt, timeoutMs = 30_000 } = options;
   const child = spawn(process.execPath, [MAIN, ...args], {
-    cwd: ROOT,
+    cwd,
     // A home of its own: no test reads or writes the user's cache, token or history.
     env: { PATH: process.env.PATH ?? "", HOME: "/nonexistent", HF_HUB_OFFLINE: "1", NO_COLOR: "1", ...env },
   });

@@ -1,4 +1,5 @@
 /** `nvila eval`: how well a model answers, beside what guessing gives. */
+import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { RIGHT_SCORE } from "../../eval/evaluate-answer.ts";
@@ -9,6 +10,7 @@ import { openFileTask } from "../../evaluate/file-task.ts";
 import { modelFingerprint } from "../../evaluate/model-fingerprint.ts";
 import { reportPage } from "../../evaluate/report-page.ts";
 import { type EvaluatedTask, runEvaluation } from "../../evaluate/run-evaluation.ts";
+import { BUNDLED_MODEL, bundledModelFolder } from "../../io/bundled-model.ts";
 import { writeWholeFile } from "../../io/new-folder.ts";
 import type { Split } from "../../synth/font.ts";
 import { RequestError } from "../../util/errors.ts";
@@ -136,7 +138,9 @@ function fingerprintOf({
   int4Activations,
   framesAsImages,
 }: EvalOptions & { readonly model: string }): string {
-  return `${modelFingerprint(model)} ${JSON.stringify([quantize ?? null, kvCache, int4Activations, framesAsImages ?? false])}`;
+  const isBundled = model === BUNDLED_MODEL && !existsSync(model);
+  const folder = (isBundled ? bundledModelFolder() : null) ?? model;
+  return `${modelFingerprint(folder)} ${JSON.stringify([quantize ?? null, kvCache, int4Activations, framesAsImages ?? false])}`;
 }
 
 function describe(evaluated: readonly EvaluatedTask[], outDir: string, durationMs: number): string {

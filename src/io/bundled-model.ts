@@ -1,0 +1,14 @@
+/** The model that comes with the package: `nvila-tiny`, trained by recipes/tiny.json and quantised by `nvila quantize`; README, "The bundled model". */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** What stands for it where a folder or a hub id is expected. */
+export const BUNDLED_MODEL = "nvila-tiny";
+
+const FOLDER = fileURLToPath(new URL(`../../assets/${BUNDLED_MODEL}/`, import.meta.url));
+
+/** Its folder, or null where the package was built without it. */
+export function bundledModelFolder(): string | null {
+  return existsSync(join(FOLDER, "config.json")) ? FOLDER : null;
+}
