@@ -19,22 +19,22 @@ describe("initial weights of nvila-tiny", () => {
   );
 
   it.each([
-    [vision, "vision_model.embeddings.patch_embedding.weight", (3 * 14 * 14) ** -0.5],
-    [vision, "vision_model.encoder.layers.0.self_attn.q_proj.weight", 192 ** -0.5],
-    [vision, "vision_model.encoder.layers.4.mlp.fc2.weight", (576 * 2 * 5) ** -0.5],
-    [projector, "layers.2.weight", 1536 ** -0.5],
-    [projector, "layers.4.weight", 1 / 256],
-    [llm, "model.layers.5.mlp.down_proj.weight", (512 * 2 * 6) ** -0.5],
-    [llm, "model.embed_tokens.weight", 256 ** -0.5],
-    [llm, "model.norm.weight", 1],
-    [llm, "model.layers.0.self_attn.q_proj.bias", 0],
-  ] as const)("%#: %s is as large as it should be", (tensors, name, expected) => {
+    ["vision_model.embeddings.patch_embedding.weight", vision, (3 * 14 * 14) ** -0.5],
+    ["vision_model.encoder.layers.0.self_attn.q_proj.weight", vision, 192 ** -0.5],
+    ["vision_model.encoder.layers.3.mlp.fc2.weight", vision, (576 * 2 * 4) ** -0.5],
+    ["layers.2.weight", projector, 1536 ** -0.5],
+    ["layers.4.weight", projector, 1 / 256],
+    ["model.layers.3.mlp.down_proj.weight", llm, (512 * 2 * 4) ** -0.5],
+    ["model.embed_tokens.weight", llm, 256 ** -0.5],
+    ["model.norm.weight", llm, 1],
+    ["model.layers.0.self_attn.q_proj.bias", llm, 0],
+  ] as const)("%s is as large as it should be", (name, tensors, expected) => {
     expect(deviation(tensors.data(name) as Float32Array)).toBeCloseTo(expected, 2);
   });
 
-  it("has at most 15 million parameters, and fits into 10 MB with int8", () => {
+  it("has at most 15 million parameters", () => {
     const count = parts.flatMap((shapes) => [...shapes.values()]).reduce((sum, shape) => sum + elementCount(shape), 0);
-    expect(count).toBeGreaterThan(5e6);
-    expect(count).toBeLessThan(7e6);
+    expect(count).toBeGreaterThan(4e6);
+    expect(count).toBeLessThan(15e6);
   });
 });

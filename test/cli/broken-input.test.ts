@@ -96,10 +96,10 @@ describe("nvila ask with wrong options", () => {
     });
   }
 
-  it("no model", async () => {
-    const result = await nvila(["ask", space.picture, "What?"]);
-    expect(result.stderr).toMatch(/--model/);
-    expect(result.code).toBe(2);
+  it("a model that is neither a folder, nor bundled, nor a hub id", async () => {
+    const result = await nvila(["ask", "-m", "nvila-huge", space.picture, "What?"]);
+    expect(result.stderr).toMatch(/there is no folder .*nvila-huge/);
+    expect(result).toMatchObject({ code: 2, stdout: "" });
   });
 });
 
