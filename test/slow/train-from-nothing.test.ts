@@ -71,7 +71,7 @@ describe("training from nothing", () => {
   });
 
   it("goes on where it was, to the same weights", { timeout: 240_000 }, async () => {
-    const stops = ["drawing charts 9", "0-language 1", "4-image 1", "scoring 4-image: scenes 1"];
+    const stops = ["drawing charts 15", "0-language 1", "4-image 1", "scoring 4-image: scenes 1"];
     for (const at of stops) expect(await run("stopped", (event) => event === at), at).toBeNull();
     // As a kill in the middle of drawing and of saving leaves it.
     mkdirSync(join(folder, "stopped/world/.scenes-0.partial-x"));
