@@ -9,7 +9,7 @@ import { createConstraintCompiler } from "../grammar/answer-constraint.ts";
 import type { HubOptions } from "../hub/hub-settings.ts";
 import { pullModel } from "../hub/pull-model.ts";
 import { parseHubId } from "../hub/repo-id.ts";
-import { BUNDLED_MODEL, bundledModelFolder } from "../io/bundled-model.ts";
+import { localCheckpoint } from "../io/bundled-model.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { type NvilaConfig, parseNvilaConfig } from "../models/nvila/config.ts";
 import { modelFacts } from "../models/nvila/model-facts.ts";
@@ -202,12 +202,10 @@ async function findCheckpoint(pathOrHubId: string, options: LoadOptions): Promis
   if (typeof pathOrHubId !== "string" || pathOrHubId === "") {
     throw new RequestError("model", `expected a folder or a hub id, got ${JSON.stringify(pathOrHubId)}`);
   }
-  const folder = resolve(pathOrHubId);
+  const folder = resolve(localCheckpoint(pathOrHubId));
   const status = statSync(folder, { throwIfNoEntry: false });
   if (status?.isDirectory()) return { name: nameOfFolder(folder), folder };
   if (status) throw new RequestError("model", `expected a checkpoint folder, got a file: ${folder}`);
-  const bundled = pathOrHubId === BUNDLED_MODEL ? bundledModelFolder() : null;
-  if (bundled !== null) return { name: BUNDLED_MODEL, folder: bundled };
   if (!isHubId(pathOrHubId)) {
     throw new RequestError(
       "model",

@@ -22,6 +22,13 @@ const LAYOUTS: Readonly<Record<Split, readonly number[]>> = { train: [0, 1, 2], 
 const ASKED = ["line", "line", "receipt", "receipt", "form", "form", "table", "table", "long page"] as const;
 const KINDS = { asked: ASKED, train: [...ASKED, "note", "note", "note", "note"] } as const;
 
+/** Height of capitals in pixels; 9 to 12 where none is given. */
+const LETTER_SIZES: Readonly<Record<string, readonly [number, number]>> = {
+  line: [12, 24],
+  note: [9, 20],
+  "long page": [8, 9],
+};
+
 interface Desk {
   readonly dice: Dice;
   readonly split: Split;
@@ -35,14 +42,7 @@ interface Desk {
 export function drawDocument(dice: Dice, split: Split): SynthExample {
   const kind = dice.pick(KINDS[split === "train" ? "train" : "asked"]);
   const [width, height] = pageSize(dice, kind);
-  const size =
-    kind === "line"
-      ? dice.int(12, 24)
-      : kind === "note"
-        ? dice.int(9, 20)
-        : kind === "long page"
-          ? dice.int(8, 9)
-          : dice.int(9, 12);
+  const size = dice.int(...(LETTER_SIZES[kind] ?? [9, 12]));
   const desk: Desk = {
     dice,
     split,

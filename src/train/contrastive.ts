@@ -5,7 +5,7 @@
  * here the language model of the pre-stage before does, which goes on to be the one that must understand the tower.
  * Source: Zhai et al. 2023 (arXiv 2303.15343), algorithm 1; initial scale and bias from there too.
  */
-import type { NvilaModel } from "../models/nvila/nvila-model.ts";
+import type { MediaInput, NvilaModel } from "../models/nvila/nvila-model.ts";
 import { PackedAttention } from "../nn/packed-attention.ts";
 import { sigmoidContrastive } from "../tensor/losses.ts";
 import * as ops from "../tensor/ops.ts";
@@ -17,6 +17,8 @@ import type { ParameterSet } from "./parameters.ts";
 /** ln 10 and −10: at first all pairs look wrong, as nearly all are. */
 const FIRST_SCALE = Math.log(10);
 const FIRST_BIAS = -10;
+
+type PictureInput = Extract<MediaInput, { kind: "image" }>;
 
 /** A picture of a batch with the text that it belongs to. */
 interface Pair {
@@ -56,8 +58,8 @@ export class ContrastiveObjective implements Objective {
   }
 
   loss(model: NvilaModel, batch: TrainingBatch, { itemWeight }: LossOptions): LearntBatch | null {
-    const call = batch.calls.find(({ kind }) => kind === "image");
-    if (call?.kind !== "image") return null;
+    const call = batch.calls.find((input): input is PictureInput => input.kind === "image");
+    if (!call) return null;
     const pairs = pairsOf(model, batch, call.blockSizes);
     if (pairs.length === 0) return null;
     const { backend } = model.llm;
@@ -84,11 +86,7 @@ function samplesWithPicture({ media, cuSeqlens, labels }: TrainingBatch["row"]):
   }).filter(({ picture, isAnswered }) => picture >= 0 && isAnswered);
 }
 
-function pairsOf(
-  model: NvilaModel,
-  { row }: TrainingBatch,
-  blockSizes: readonly ({ readonly rows: number; readonly cols: number } | null)[] | null,
-): Pair[] {
+function pairsOf(model: NvilaModel, { row }: TrainingBatch, blockSizes: PictureInput["blockSizes"]): Pair[] {
   const pictures = row.media.filter(({ kind }) => kind === "image").length;
   const offsets = [0];
   for (let i = 0; i < pictures; i++) {

@@ -1,6 +1,6 @@
 /**
- * One optimiser step: the gradients of any number of micro-batches are added up, each token counting 1 / N with N the tokens of all of
- * them, then AdamW. So the result does not depend on how samples fall on micro-batches. Knows no files and no data sets.
+ * One optimiser step: the gradients of any number of micro-batches are added up, each item counting 1 / N with N the items of all of
+ * them, then the optimiser moves. So the result does not depend on how samples fall on micro-batches. Knows no files and no data sets.
  */
 import type { NvilaModel } from "../models/nvila/nvila-model.ts";
 import { scope } from "../tensor/scope.ts";

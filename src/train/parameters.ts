@@ -12,8 +12,8 @@ import { bf16ToF32, f16ToF32, f32ToBf16 } from "../util/half.ts";
 
 /** The parts of NVILA, as their folders are called. */
 export const COMPONENTS = ["llm", "vision_tower", "mm_projector"] as const;
-/** A part of NVILA, or what contrastive pre-training needs beside them and does not leave behind. */
 type Part = (typeof COMPONENTS)[number];
+/** A part of NVILA, or what contrastive pre-training needs beside them and does not leave behind. */
 export type Component = Part | "contrastive_head";
 
 export interface Parameter {

@@ -37,8 +37,6 @@ const stageSchema = z.strictObject({
   /** Ends the stage early. */
   maxSteps: positive.optional(),
   warmupRatio: z.number().min(0).max(1).default(0.03),
-  /** After the warm-up: down to 0 along a cosine, or no change, for a stage that the next one goes on from. */
-  schedule: z.enum(["cosine", "constant"]).default("cosine"),
   /** What parameters are rounded to; the optimiser moves f32 masters either way. */
   parameters: z.enum(["f32", "bf16"]).default("f32"),
   /** "muon": hidden weight matrices with Muon, the rest with AdamW. */

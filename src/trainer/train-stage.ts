@@ -22,7 +22,7 @@ import { LANGUAGE_OBJECTIVE, type Objective } from "../train/batch-loss.ts";
 import { ContrastiveObjective } from "../train/contrastive.ts";
 import { Learner } from "../train/learner.ts";
 import { ParameterSet } from "../train/parameters.ts";
-import { constantWithWarmup, cosineWithWarmup } from "../train/schedule.ts";
+import { cosineWithWarmup } from "../train/schedule.ts";
 import { RequestError } from "../util/errors.ts";
 import { modelBatch } from "./model-batch.ts";
 import type { Stage } from "./recipe.ts";
@@ -99,11 +99,11 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
   };
   const model = new NvilaModel(weights, config.model, tokensOf(tokenizer, config));
   const timeIds = timeTokenIds(config.timeTokens, (text) => tokenizer.encode(text));
-  const { vision: vision_tower, projector: mm_projector, llm: ofLlm } = stage.tune;
-  const objective =
-    stage.learns === "contrast" ? new ContrastiveObjective(model, parameters, seed) : LANGUAGE_OBJECTIVE;
+  const { tune } = stage;
+  const isContrast = stage.learns === "contrast";
+  const objective = isContrast ? new ContrastiveObjective(model, parameters, seed) : LANGUAGE_OBJECTIVE;
   const learner = new Learner(model, parameters, {
-    trained: { vision_tower, mm_projector, llm: ofLlm, contrastive_head: stage.learns === "contrast" },
+    trained: { vision_tower: tune.vision, mm_projector: tune.projector, llm: tune.llm, contrastive_head: isContrast },
     objective,
     optimizer: { weightDecay: stage.weightDecay, maxGradientNorm: stage.maxGradientNorm },
     algorithm: stage.optimizer,
@@ -169,8 +169,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       if (parts.length < accumulation) continue;
       const loaded = parts.filter((batch) => batch !== null);
       parts = [];
-      const schedule = stage.schedule === "constant" ? constantWithWarmup : cosineWithWarmup;
-      const factor = schedule(step, totalSteps, stage.warmupRatio);
+      const factor = cosineWithWarmup(step, totalSteps, stage.warmupRatio);
       const result = await runStep(learner, objective, stage, loaded, factor, (batch) =>
         modelBatch(batch, config.pixels),
       );

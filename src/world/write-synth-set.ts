@@ -93,8 +93,8 @@ async function writeSplit(
   let questions = 0;
   const lines = await open(join(folder, `${split}.jsonl`), "wx");
   const captions = await open(join(folder, `${split}-captions.jsonl`), "wx");
+  const waiting: Promise<ExampleLines>[] = [];
   try {
-    const waiting: Promise<ExampleLines>[] = [];
     const flush = async (most: number): Promise<void> => {
       while (waiting.length > most) {
         const written = await (waiting.shift() as Promise<ExampleLines>);
@@ -117,6 +117,7 @@ async function writeSplit(
     }
     await flush(0);
   } finally {
+    await Promise.allSettled(waiting); // a picture still being written would be in the way of removing the folder
     await Promise.all([lines.close(), captions.close()]);
   }
   const fonts = fontsOf(split).map((font) => font.name);

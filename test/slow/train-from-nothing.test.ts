@@ -62,7 +62,7 @@ describe("training from nothing", () => {
     expect(report).toContain('href="4-image/evaluation/report.html"');
     expect(report.match(/<figure>/g)).toHaveLength(readdirTasks().length);
     expect(report.match(/<td>5-video<\/td><td>[✓✗]/g)).toHaveLength(readdirTasks().length);
-    expect(report).not.toMatch(/[> ]NaN|https?:|<script/);
+    expect(report.replace(/data:[^"]*/g, "")).not.toMatch(/NaN|https?:|<script/); // pictures may spell anything
     const model = await loadModel(join(folder, "whole/final"), { onWarning: () => {} });
     const picture = readFileSync(join(folder, "whole/world/scenes-0/scenes/train/000000.png"));
     const { text } = await model.generate([image(picture), "How many objects are there?"], { maxTokens: 4 });

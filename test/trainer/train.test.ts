@@ -5,118 +5,23 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openModel } from "../../src/api/load-model.ts";
 import type { HostArray } from "../../src/core/dtype.ts";
 import { openCheckpoint } from "../../src/io/checkpoint-files.ts";
-import { writeRandomCheckpoint } from "../../src/io/random-checkpoint.ts";
-import { readRegistry } from "../../src/loader/registry.ts";
-import { type Recipe, readRecipe, recipeNames, type Stage } from "../../src/trainer/recipe.ts";
-import { train } from "../../src/trainer/train.ts";
+import { readRecipe, recipeNames } from "../../src/trainer/recipe.ts";
 import type { LoggedStep } from "../../src/trainer/train-stage.ts";
+import { conversation, recipe, SmallRuns, STAGE } from "./small-run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nvila-train-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const start = join(folder, "start");
-const COLOURS = { red: [220, 20, 20], green: [20, 200, 20], blue: [20, 20, 220] } as const;
-
-const STAGE: Stage = {
-  name: "all",
-  tune: { vision: true, projector: true, llm: true },
-  learningRate: 3e-3,
-  globalBatch: 4,
-  microBatch: 2,
-  maxLength: 512,
-  mixture: "colours",
-  epochs: 8,
-  warmupRatio: 0.03,
-  schedule: "cosine",
-  parameters: "f32",
-  optimizer: "adamw",
-  weightDecay: 0,
-  maxGradientNorm: 1,
-  activations: "keep",
-  saveSteps: 3,
-  learns: "answers",
-  labelMode: "span",
-  softStd: 1,
-};
-const recipe = (stage: Partial<Stage> = {}): Recipe => ({
-  name: "test",
-  source: "",
-  seed: 7,
-  stages: [{ ...STAGE, ...stage }],
-});
-
-beforeAll(async () => {
-  await writeRandomCheckpoint("nvila-tiny-random-lite", start, { dtype: "f32", seed: 1 });
-  mkdirSync(join(folder, "media"));
-  const lines: string[] = [];
-  for (const [name, [r, g, b]] of Object.entries(COLOURS)) {
-    const png = sharp({ create: { width: 40, height: 40, channels: 3, background: { r, g, b } } }).png();
-    writeFileSync(join(folder, `media/${name}.png`), await png.toBuffer());
-    for (let i = 0; i < 4; i++) {
-      const conversations = [
-        { from: "human", value: "<image>\nWhich colour?" },
-        { from: "gpt", value: name },
-      ];
-      lines.push(JSON.stringify({ id: `${name}-${i}`, image: `${name}.png`, conversations }));
-    }
-  }
-  writeFileSync(join(folder, "colours.jsonl"), lines.join("\n"));
-  const conversations = [
-    { from: "human", value: "Which?" },
-    { from: "gpt", value: "none" },
-  ];
-  writeFileSync(join(folder, "gone.jsonl"), JSON.stringify({ image: "gone.png", conversations }));
-  writeFileSync(
-    join(folder, "registry.json"),
-    JSON.stringify({
-      datasets: {
-        colours: { data: "colours.jsonl", mediaDir: "media" },
-        gone: { data: "gone.jsonl", mediaDir: "media" },
-      },
-    }),
-  );
-});
-
-interface Run {
-  readonly losses: number[];
-  readonly warnings: string[];
-}
-
-async function run(out: string, own: Recipe, stopAfter = Number.POSITIVE_INFINITY, from = start): Promise<Run> {
-  const controller = new AbortController();
-  const losses: number[] = [];
-  const warnings: string[] = [];
-  const options = {
-    from,
-    out: join(folder, out),
-    registry: await readRegistry(join(folder, "registry.json")),
-    mixture: null,
-    threads: 2,
-    decodeThreads: 0,
-    signal: controller.signal,
-    onStep: (_: string, { step, loss }: LoggedStep) => {
-      losses.push(loss);
-      if (step >= stopAfter) controller.abort(new Error("stopped"));
-    },
-    onWarning: (message: string) => void warnings.push(message),
-  };
-  await train(own, options).catch((error: unknown) => {
-    if (!(error instanceof Error && error.message === "stopped")) throw error;
-  });
-  return { losses, warnings };
-}
+const runs = new SmallRuns(folder);
+const { start } = runs;
+const run = runs.run.bind(runs);
+const weightsOf = runs.weights.bind(runs);
+beforeAll(() => runs.prepare({ gone: [{ image: "gone.png", ...conversation("Which?", "none") }] }));
 
 const bytesOf = (array: HostArray): Buffer => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
-
-function weightsOf(out: string): Buffer[] {
-  return ["llm", "vision_tower", "mm_projector"].map((part) =>
-    readFileSync(join(folder, out, "all/model", part, "model.safetensors")),
-  );
-}
 
 describe("nvila train", () => {
   it("learns, and what it leaves is a complete checkpoint", async () => {
@@ -150,24 +55,21 @@ describe("nvila train", () => {
     expect(existsSync(join(folder, "resumed/all/.checkpoint-3.partial-x"))).toBe(false);
   });
 
-  it("with Muon too: it learns, and goes on to the same losses and the same bytes", async () => {
-    const muon = recipe({ optimizer: "muon", maxSteps: 12 });
-    const { losses } = await run("muon", muon);
+  it.each([
+    ["with Muon", { optimizer: "muon" }],
+    ["in bf16 beside f32 masters", { parameters: "bf16" }],
+  ] as const)("%s too: it learns, and goes on to the same losses and the same bytes", async (name, own) => {
+    const stage = recipe({ ...own, maxSteps: 12 });
+    const { losses } = await run(name, stage);
     expect(losses[11]).toBeLessThan(losses[0] / 2);
-    const first = await run("muon-resumed", muon, 5);
-    const second = await run("muon-resumed", muon);
+    const first = await run(`${name}, resumed`, stage, 5);
+    const second = await run(`${name}, resumed`, stage);
     expect([...first.losses, ...second.losses]).toEqual(losses);
-    expect(weightsOf("muon-resumed").every((bytes, i) => bytes.equals(weightsOf("muon")[i]))).toBe(true);
+    expect(weightsOf(`${name}, resumed`).every((bytes, i) => bytes.equals(weightsOf(name)[i]))).toBe(true);
   });
 
-  it("in bf16 it learns beside f32 masters, leaves bf16, and goes on to the same bytes", async () => {
-    const own = recipe({ parameters: "bf16", maxSteps: 12 });
-    const { losses } = await run("bf16", own);
-    expect(losses[11]).toBeLessThan(losses[0] / 2);
-    const first = await run("bf16-resumed", own, 5);
-    const second = await run("bf16-resumed", own);
-    expect([...first.losses, ...second.losses]).toEqual(losses);
-    expect(weightsOf("bf16-resumed").every((bytes, i) => bytes.equals(weightsOf("bf16")[i]))).toBe(true);
+  it("leaves bf16 weights where it learnt in bf16, and says so in their configuration", async () => {
+    await run("bf16", recipe({ parameters: "bf16", maxSteps: 1 }));
     const { weights, configs } = await openCheckpoint(join(folder, "bf16/all/model"));
     const { names } = weights.llm;
     expect(names.every((name) => weights.llm.info(name)?.dtype === "bf16")).toBe(true);
@@ -177,8 +79,7 @@ describe("nvila train", () => {
   it("keeps parts that do not learn, to the bit", async () => {
     await run("projector", recipe({ tune: { vision: false, projector: true, llm: false }, maxSteps: 2 }));
     const changed = weightsOf("projector").map((bytes, i) => {
-      const part = ["llm", "vision_tower", "mm_projector"][i];
-      return !bytes.equals(readFileSync(join(start, part, "model.safetensors")));
+      return !bytes.equals(weightsOf(null)[i]);
     });
     const values = await Promise.all([openCheckpoint(start), openCheckpoint(join(folder, "projector/all/model"))]);
     for (const part of ["llm", "vision"] as const) {

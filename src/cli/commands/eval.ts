@@ -1,5 +1,4 @@
 /** `nvila eval`: how well a model answers, beside what guessing gives. */
-import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { RIGHT_SCORE } from "../../eval/evaluate-answer.ts";
@@ -10,7 +9,7 @@ import { openFileTask } from "../../evaluate/file-task.ts";
 import { modelFingerprint } from "../../evaluate/model-fingerprint.ts";
 import { reportPage } from "../../evaluate/report-page.ts";
 import { type EvaluatedTask, runEvaluation } from "../../evaluate/run-evaluation.ts";
-import { BUNDLED_MODEL, bundledModelFolder } from "../../io/bundled-model.ts";
+import { localCheckpoint } from "../../io/bundled-model.ts";
 import { writeWholeFile } from "../../io/new-folder.ts";
 import type { Split } from "../../synth/font.ts";
 import { RequestError } from "../../util/errors.ts";
@@ -138,9 +137,7 @@ function fingerprintOf({
   int4Activations,
   framesAsImages,
 }: EvalOptions & { readonly model: string }): string {
-  const isBundled = model === BUNDLED_MODEL && !existsSync(model);
-  const folder = (isBundled ? bundledModelFolder() : null) ?? model;
-  return `${modelFingerprint(folder)} ${JSON.stringify([quantize ?? null, kvCache, int4Activations, framesAsImages ?? false])}`;
+  return `${modelFingerprint(localCheckpoint(model))} ${JSON.stringify([quantize ?? null, kvCache, int4Activations, framesAsImages ?? false])}`;
 }
 
 function describe(evaluated: readonly EvaluatedTask[], outDir: string, durationMs: number): string {

@@ -153,18 +153,13 @@ export class NvilaModel {
     const features: Tensor[] = [];
     let tile = 0;
     for (let i = 0; i < pictures.length; ) {
+      const block = pictures[i];
       const start = tile;
-      if (pictures[i] !== null) {
-        const group: BlockSize[] = [];
-        for (; i < pictures.length; i++) {
-          const block = pictures[i];
-          const end = block && tile + this.#s2For(block).tileCount(block);
-          if (block === null || end === null || (group.length > 0 && end - start > this.batch.tiles)) break;
-          group.push(block);
-          tile = end;
-        }
+      if (block) {
+        tile += this.#s2For(block).tileCount(block);
         this.#expectTiles(tiles, tile);
-        features.push(...(yield* scopeSteps(() => this.#encodeBlocks(tiles, start, group, tap)))); // each [B·n, H]
+        features.push(yield* scopeSteps(() => this.#encodeBlocks(tiles, start, block, tap))); // [B·n, H]
+        i++;
       } else {
         while (i < pictures.length && pictures[i] === null && tile - start < this.batch.tiles) {
           tile++;
@@ -240,23 +235,14 @@ export class NvilaModel {
     return yield* this.#project(end - start, blocks, tap); // [b, n, H]
   }
 
-  /** The tiles of pictures from `start` on, all scales → for each [B·n, H], row-major over the picture. Together they are one batch of the tower. */
-  *#encodeBlocks(tiles: TileSource, start: number, group: readonly BlockSize[], tap?: StageTap): Steps<Tensor[]> {
-    const counts = group.map((block) => this.#s2For(block).tileCount(block));
-    const total = counts.reduce((sum, count) => sum + count, 0);
-    const x = yield* this.#visionFeatures(tiles, start, start + total, tap); // [T, N, C]
-    const features: Tensor[] = [];
-    let first = 0;
-    for (const [i, block] of group.entries()) {
-      const s2 = this.#s2For(block);
-      const scales = s2.splitScales(x.rows(first, first + counts[i]), block); // per scale [B, N, C]
-      const grid = s2.outputGrid(block);
-      const blocks = (from: number, to: number): Tensor =>
-        ops.concatColumns(scales.map((scale) => scale.rows(from, to)));
-      features.push(stitchTokens(yield* this.#project(grid.rows * grid.cols, blocks, tap), grid)); // [B·n, H]
-      first += counts[i];
-    }
-    return features;
+  /** The tiles of one picture from `start` on, all scales → [B·n, H], row-major over the picture. */
+  *#encodeBlocks(tiles: TileSource, start: number, block: BlockSize, tap?: StageTap): Steps<Tensor> {
+    const s2 = this.#s2For(block);
+    const x = yield* this.#visionFeatures(tiles, start, start + s2.tileCount(block), tap); // [T, N, C]
+    const scales = s2.splitScales(x, block); // per scale [B, N, C]
+    const grid = s2.outputGrid(block);
+    const blocks = (from: number, to: number): Tensor => ops.concatColumns(scales.map((scale) => scale.rows(from, to)));
+    return stitchTokens(yield* this.#project(grid.rows * grid.cols, blocks, tap), grid); // [B·n, H]
   }
 
   /** Selected features of tiles [start, end), a few at a time: [T, N, C]. */
