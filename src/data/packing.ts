@@ -14,6 +14,8 @@ export interface SampleRows {
   readonly labels: readonly number[];
   /** Embedding rows of each media token, in order of the tokens. */
   readonly mediaRows: readonly number[];
+  /** What the rows of each media item show, as ids, or −100; absent: nothing is known. */
+  readonly mediaNames?: readonly (readonly number[])[] | undefined;
 }
 
 /** Rows [start, end) that one media item fills; its rows beyond them were cut off. */
@@ -29,6 +31,8 @@ export interface FusedSample {
   readonly ids: readonly number[];
   /** [L]; −100 at media. */
   readonly labels: readonly number[];
+  /** [L]: what a row of media shows; −100 for others. */
+  readonly names: readonly number[];
   /** Media with at least one row left, in order. */
   readonly media: readonly PlacedMedia[];
 }
@@ -44,6 +48,7 @@ export interface FuseOptions {
 export function fuseSample(sample: SampleRows, { imageId, videoId, maxLength }: FuseOptions): FusedSample {
   const ids: number[] = [];
   const labels: number[] = [];
+  const names: number[] = [];
   const media: PlacedMedia[] = [];
   let used = 0;
   for (const [i, id] of sample.ids.entries()) {
@@ -54,6 +59,7 @@ export function fuseSample(sample: SampleRows, { imageId, videoId, maxLength }: 
     for (let row = 0; row < rows && ids.length < maxLength; row++) {
       ids.push(id);
       labels.push(kind === null ? sample.labels[i] : IGNORED_LABEL);
+      names.push(kind === null ? IGNORED_LABEL : (sample.mediaNames?.[used - 1]?.[row] ?? IGNORED_LABEL));
     }
     if (kind !== null && ids.length > start) media.push({ kind, start, end: ids.length });
   }
@@ -61,7 +67,7 @@ export function fuseSample(sample: SampleRows, { imageId, videoId, maxLength }: 
   if (tokens !== sample.mediaRows.length) {
     throw new RequestError("data", `expected media for ${tokens} media tokens, got ${sample.mediaRows.length}`);
   }
-  return { ids, labels, media };
+  return { ids, labels, names, media };
 }
 
 /** One row of samples. T is the sum of their lengths. */
@@ -70,6 +76,8 @@ export interface PackedRow {
   readonly inputIds: Int32Array;
   /** [T]; the first label of every sample is −100, so that none is predicted from the sample before it. */
   readonly labels: Int32Array;
+  /** [T]: what a row of media shows (src/data/places.ts), or −100. */
+  readonly names: Int32Array;
   /** [T]; restart at 0 with every sample. */
   readonly positions: Int32Array;
   /** [samples + 1]: 0 first, T last. */
@@ -89,6 +97,7 @@ export function packSamples(samples: readonly FusedSample[]): PackedRow {
   return {
     inputIds: Int32Array.from(kept.flatMap((sample) => sample.ids)),
     labels,
+    names: Int32Array.from(kept.flatMap((sample) => sample.names)),
     positions: Int32Array.from(kept.flatMap((sample) => sample.ids.map((_, i) => i))),
     cuSeqlens,
     media: kept.flatMap((sample, i) =>

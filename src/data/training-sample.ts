@@ -14,6 +14,9 @@ export interface ConversationTurn {
   readonly value: string;
 }
 
+/** A point in a picture, 0 … 1 from its left and its top, and what is to be seen there. */
+export type NamedPlace = readonly [x: number, y: number, text: string];
+
 export interface TrainingSample {
   readonly id?: unknown;
   readonly image?: MediaData | readonly MediaData[];
@@ -21,6 +24,8 @@ export interface TrainingSample {
   readonly images?: readonly MediaData[];
   readonly video?: MediaData | readonly MediaData[];
   readonly conversations: readonly ConversationTurn[];
+  /** What stands where in the one picture; absent: nothing is known (docs/decisions/0015-places.md). */
+  readonly places?: readonly NamedPlace[];
 }
 
 export type MessagePart =
@@ -59,6 +64,14 @@ export function readTrainingSample(value: unknown, label: string): TrainingSampl
     if (!["human", "gpt", "system"].includes(String(turn?.from)))
       refuse('"from" to be human, gpt or system', turn?.from);
     if (typeof turn.value !== "string") refuse('"value" to be text', turn.value);
+  }
+  const { places = [] } = value as { places?: unknown };
+  if (!Array.isArray(places)) return refuse('"places" to be a list', places);
+  for (const place of places as unknown[]) {
+    const [x, y, text] = Array.isArray(place) ? (place as unknown[]) : [];
+    if (typeof x !== "number" || typeof y !== "number" || typeof text !== "string" || text === "") {
+      refuse('a place to be [x, y, "text"]', place);
+    }
   }
   return value as TrainingSample;
 }

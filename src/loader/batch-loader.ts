@@ -5,11 +5,18 @@
 import { encodeConversation } from "../data/encode-conversation.ts";
 import type { LabelMode } from "../data/label-mask.ts";
 import { type FusedSample, fuseSample, type PackedRow, packSamples } from "../data/packing.ts";
-import { expandTiles, extractMedia, placeMediaFirst, placeMediaInline } from "../data/training-sample.ts";
+import { placeTargets } from "../data/places.ts";
+import {
+  expandTiles,
+  extractMedia,
+  type NamedPlace,
+  placeMediaFirst,
+  placeMediaInline,
+} from "../data/training-sample.ts";
 import { type BlockSize, concatTiles, type Tiles } from "../preprocess/tiles.ts";
 import { encodeTimeTokens } from "../preprocess/time-tokens.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { messageOf, NvilaError } from "../util/errors.ts";
+import { messageOf, NvilaError, RequestError } from "../util/errors.ts";
 import type { MediaPool } from "./media-pool.ts";
 import type { MediaJob, PreparedMedia } from "./prepare-media.ts";
 import type { MixtureSample, OpenMixture } from "./registry.ts";
@@ -56,8 +63,13 @@ export interface BatchLoaderOptions {
   /** Rows that one media item takes in the model. */
   readonly rowsOf: (item: { kind: "image" | "video"; tileCount: number; blockSize: BlockSize | null }) => number;
   readonly labelMode?: LabelMode;
-  /** "text": every token of the text is learnt, media never. Default "answers". Source: VILA data/dataset.py, MMC4 and COYO. */
-  readonly learns?: "answers" | "text";
+  /**
+   * "text": every token of the text is learnt, media never. "places": names of visual tokens alone; samples without are left out. Default "answers".
+   * Source: VILA data/dataset.py, MMC4 and COYO.
+   */
+  readonly learns?: "answers" | "text" | "places";
+  /** Visual tokens learn what `places` of a sample says of them. Default: true. */
+  readonly places?: boolean;
   /** Time tokens of the model: `<12.5>` in answers about videos become tokens. Default 0: texts stay. */
   readonly numTimeTokens?: number;
   /** Batches prepared ahead. Default 2. */
@@ -137,7 +149,8 @@ export class BatchLoader {
       const found = await this.#options.mixture.sample(index);
       label = found.label;
       const sample = await this.#encode(found);
-      if (sample.labels.slice(1).some((id) => id >= 0)) return sample;
+      const learnt = this.#options.learns === "places" ? sample.names : sample.labels.slice(1);
+      if (learnt.some((id) => id >= 0)) return sample;
       this.#empty++;
       this.#options.onSkip?.(label, `nothing of its ${this.#options.learns ?? "answers"} is left at this length`);
       return null;
@@ -150,7 +163,16 @@ export class BatchLoader {
   }
 
   async #encode({ sample, entry, label }: MixtureSample): Promise<ReadySample> {
-    const { tokenizer, pool, rowsOf, maxLength, numTimeTokens = 0, labelMode = "span", learns } = this.#options;
+    const {
+      tokenizer,
+      pool,
+      rowsOf,
+      maxLength,
+      numTimeTokens = 0,
+      labelMode = "span",
+      learns,
+      places = true,
+    } = this.#options;
     const messages = entry.placement === "inline" ? placeMediaInline(sample) : placeMediaFirst(sample);
     const jobs = messages.flatMap((message) =>
       message.parts.flatMap((part): MediaJob[] =>
@@ -180,11 +202,27 @@ export class BatchLoader {
     const mediaRows = items.map((item) => item.rows);
     const { imageId, videoId } = tokenizer;
     const fused = fuseSample(
-      { ids, labels: learns === "text" ? ids : labels, mediaRows },
+      {
+        ids,
+        labels: learns === "text" ? ids : labels,
+        mediaRows,
+        mediaNames: places && sample.places ? [targetsOf(sample.places, items, tokenizer)] : undefined,
+      },
       { imageId, videoId, maxLength },
     );
     return { ...fused, label, items: items.slice(0, fused.media.length) };
   }
+}
+
+/** What the visual tokens of a sample's picture are to predict. @throws RequestError when it has none, or several. */
+function targetsOf(
+  places: readonly NamedPlace[],
+  items: readonly { readonly blockSize: BlockSize | null; readonly rows: number }[],
+  tokenizer: Tokenizer,
+): number[] {
+  if (items.length !== 1) throw new RequestError("data", `expected one picture with places, got ${items.length}`);
+  const [{ blockSize, rows }] = items;
+  return placeTargets(places, { tiles: blockSize, rows }, (text) => tokenizer.encode(text)[0]);
 }
 
 function itemsOf(

@@ -16,11 +16,18 @@ export interface Box {
   readonly height: number;
 }
 
+/** The middle of a character or of a part of a thing, in pixels, and its name: what a model can learn to see there. */
+export interface Place extends Point {
+  readonly text: string;
+}
+
 export class Canvas implements RgbImage {
   readonly width: number;
   readonly height: number;
   /** [height, width, 3] */
   readonly data: Uint8Array;
+  /** What was drawn where, in order; whoever draws something that has a name notes it. */
+  readonly places: Place[] = [];
 
   constructor(width: number, height: number, background: Colour) {
     this.width = width;
@@ -44,6 +51,7 @@ export class Canvas implements RgbImage {
   copy(): Canvas {
     const copy = new Canvas(this.width, this.height, [0, 0, 0]);
     copy.data.set(this.data);
+    copy.places.push(...this.places);
     return copy;
   }
 }

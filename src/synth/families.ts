@@ -6,6 +6,7 @@ import { drawDocument } from "./documents.ts";
 import type { Family, SynthExample } from "./example.ts";
 import type { Split } from "./font.ts";
 import { drawInterface } from "./interfaces.ts";
+import { drawLetters, drawLines, drawWords } from "./letters.ts";
 import { drawPrimer } from "./primers.ts";
 import { drawScene } from "./scenes.ts";
 import { drawVideo } from "./videos.ts";
@@ -15,6 +16,21 @@ export const FAMILIES = {
     draw: drawPrimer,
     standsFor: "first pictures of a model that starts from nothing",
     shows: "few large things or letters",
+  },
+  letters: {
+    draw: drawLetters,
+    standsFor: "first reading of a model that starts from nothing",
+    shows: "grids of letters",
+  },
+  words: {
+    draw: drawWords,
+    standsFor: "first reading of a model that starts from nothing",
+    shows: "rows of evenly spaced characters",
+  },
+  lines: {
+    draw: drawLines,
+    standsFor: "reading of a model that starts from nothing",
+    shows: "lines of words and of random characters",
   },
   documents: { draw: drawDocument, standsFor: "DocVQA", shows: "lines, receipts, forms, tables, long pages" },
   charts: { draw: drawChart, standsFor: "ChartQA", shows: "bars, lines, pies, groups with legends" },

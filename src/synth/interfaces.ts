@@ -176,10 +176,12 @@ function drawWidget({ canvas, theme, style }: Screen, { kind, label, box, state,
   drawText(canvas, label, { x: box.x + (isLeft ? 22 : 2), y: textY }, style);
   if (kind === "switch") {
     const track = { x: right - 30, y: middle - 8, width: 28, height: 16 };
+    canvas.places.push({ x: right - 16, y: middle, text: state === 1 ? "on" : "off" });
     fillPolygon(canvas, roundBox(track, 8), state === 1 ? theme.accent : theme.pale);
     fillCircle(canvas, { x: state === 1 ? right - 10 : right - 22, y: middle }, 6, [255, 255, 255]);
   } else if (kind === "checkbox") {
     const square = { x: isLeft ? box.x + 2 : right - 18, y: middle - 8, width: 16, height: 16 };
+    canvas.places.push({ x: square.x + 8, y: middle, text: state === 1 ? "on" : "off" });
     if (state === 1) {
       fillPolygon(canvas, roundBox(square, 3), theme.accent);
       const tick: Point[] = [
@@ -211,6 +213,7 @@ function drawWidget({ canvas, theme, style }: Screen, { kind, label, box, state,
       theme.accent,
     );
     fillCircle(canvas, { x: at, y: middle }, 6, theme.accent);
+    canvas.places.push({ x: at, y: middle, text: `${state * 100}%` });
   } else {
     const field = { x: box.x + box.width * 0.6, y: box.y, width: box.width * 0.4, height: box.height };
     strokeBox(canvas, field, 1, theme.pale);

@@ -46,21 +46,41 @@ export interface Objective {
 
 /** The next token of what is labelled. */
 export const LANGUAGE_OBJECTIVE: Objective = {
-  items: ({ row }) => rowsWithTarget(shiftedTargets(row.labels, row.cuSeqlens)).length,
+  items: ({ row }) =>
+    rowsWithTarget(shiftedTargets(row.labels, row.cuSeqlens)).length + rowsWithTarget(row.names).length,
   loss: (model, batch, options) => {
     const losses = batchLoss(model, batch, options);
     return losses && { losses, count: 1 };
   },
 };
 
+/** What visual tokens show, without a pass of the language model: only its head reads them. */
+export const PLACES_OBJECTIVE: Objective = {
+  items: ({ row }) => rowsWithTarget(row.names).length,
+  loss: (model, { row, calls }, options) => {
+    const shown = rowsWithTarget(row.names);
+    if (shown.length === 0) return null;
+    const embeds = fuse(model, row, completed(model.encodeMedia(calls)));
+    const losses = tokenLosses(
+      model,
+      shownRows(model, embeds, shown),
+      shown.map((t) => row.names[t]),
+      options,
+    );
+    return { losses, count: 1 };
+  },
+};
+
 /**
- * Losses of the tokens that are predicted [n], unweighted; null when there is none. With a tape open the gradients are noted.
+ * Losses of the tokens that are predicted and of what visual tokens show [n], unweighted; null when there is none. With a tape open the gradients
+ * are noted.
  * @throws RequestError when media and their places do not match.
  */
 export function batchLoss(model: NvilaModel, batch: TrainingBatch, options: LossOptions): Tensor | null {
   const { row, calls } = batch;
   const targets = shiftedTargets(row.labels, row.cuSeqlens);
   const wanted = rowsWithTarget(targets);
+  const shown = rowsWithTarget(row.names);
   if (wanted.length === 0) return null;
   const media = completed(model.encodeMedia(calls));
   const embeds = fuse(model, row, media); // [T, H]
@@ -73,12 +93,32 @@ export function batchLoss(model: NvilaModel, batch: TrainingBatch, options: Loss
       wantedRows: wanted,
     }),
   ); // [n, H]
+  const told = wanted.map((t) => targets[t]);
+  if (shown.length === 0) return tokenLosses(model, hidden, told, options);
+  const all = ops.concatRows([hidden, shownRows(model, embeds, shown)]);
+  return tokenLosses(model, all, Int32Array.of(...told, ...shown.map((t) => row.names[t])), options);
+}
+
+/**
+ * Visual tokens as the head would read them if there were no layers in between [n, H]: what they are to be like is the row of their name in the
+ * table of tokens, which the language model can read already (docs/decisions/0015-places.md).
+ */
+function shownRows(model: NvilaModel, embeds: Tensor, rows: Int32Array): Tensor {
+  return model.llm.norm.forward(ops.embedding(rows, embeds));
+}
+
+function tokenLosses(
+  model: NvilaModel,
+  hidden: Tensor,
+  targets: Int32Array,
+  { itemWeight, soft = null }: LossOptions,
+): Tensor {
   const head = model.llm.lmHead.weight;
   if (!(head instanceof Tensor)) throw new UnsupportedError("train", "the head is quantised");
   return linearCrossEntropy(hidden, head, {
-    targets: wanted.map((t) => targets[t]),
-    weights: new Float32Array(wanted.length).fill(options.itemWeight),
-    soft: options.soft ?? null,
+    targets,
+    weights: new Float32Array(targets.length).fill(itemWeight),
+    soft,
   });
 }
 

@@ -17,6 +17,10 @@ import type { RecipeStart } from "./recipe.ts";
 const PIECE = 1000;
 const LANGUAGE = "language.jsonl";
 const LESSONS = "train-lessons.jsonl";
+/** What a model that starts from nothing sees first; in no mixture but where a recipe names it. */
+const FIRST_PICTURES: ReadonlySet<FamilyName> = new Set(["primers", "letters", "words", "lines"]);
+/** Random characters are no language. */
+const UNREADABLE: ReadonlySet<FamilyName> = new Set(["letters", "words", "lines"]);
 const INSTRUCTIONS = [ONE_WORD_OR_PHRASE, ONE_WORD, OPTION_LETTER];
 const MARK = /^<(image|video)>\n/;
 
@@ -29,7 +33,7 @@ export interface DrawOptions {
 /**
  * Data sets of the training split: `<family>` (questions), `<family>-captions`, `<family>-lessons` (the questions, then the caption: a picture
  * that is seen once teaches all that is known about it, and no answer can be copied from the caption) and `language`. Mixtures: `pictures`,
- * `captions` and `lessons` without videos, `all`, `all-captions` and `all-lessons` with them; primers are in none.
+ * `captions` and `lessons` without videos, `all`, `all-captions` and `all-lessons` with them; primers, letters, words and lines are in none.
  *
  * @param dir Folder of the world; may hold a part of it.
  * @returns Path of its registry.
@@ -74,7 +78,7 @@ export async function drawWorld(
   const language: string[] = [];
   for (const { family, name } of pieces) {
     const samples = samplesOf(join(dir, name, family));
-    language.push(...samples.map(wordsOf));
+    if (!UNREADABLE.has(family)) language.push(...samples.map(wordsOf));
     await writeFile(join(dir, name, family, LESSONS), `${samples.map(lessonOf).join("\n")}\n`);
   }
   await writeFile(join(dir, LANGUAGE), `${language.join("\n")}\n`);
@@ -83,7 +87,7 @@ export async function drawWorld(
     [`${family}-captions`, { data: file(family, "train-captions") }] as const,
     [`${family}-lessons`, { data: file(family, "train-lessons") }] as const,
   ]);
-  const asked = FAMILY_NAMES.filter((family) => family !== "primers");
+  const asked = FAMILY_NAMES.filter((family) => !FIRST_PICTURES.has(family));
   const stills = asked.filter((family) => family !== "videos");
   const written = {
     datasets: { ...Object.fromEntries(sets), language: { data: LANGUAGE } },

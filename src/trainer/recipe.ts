@@ -49,10 +49,11 @@ const stageSchema = z.strictObject({
   /** Steps between two saved states. */
   saveSteps: positive.default(100),
   /**
-   * What is learnt of a sample: its answers; all of its text, questions and template too (pre-training a language model on plain text); or which
-   * of a micro-batch's pictures its answers belong to (SigLIP's contrastive pre-training of the vision tower).
+   * What is learnt of a sample: its answers; all of its text, questions and template too (pre-training a language model on plain text); what its
+   * visual tokens show, where the sample says so; or which of a micro-batch's pictures its answers belong to (SigLIP's contrastive
+   * pre-training of the vision tower).
    */
-  learns: z.enum(["answers", "text", "contrast"]).default("answers"),
+  learns: z.enum(["answers", "text", "places", "contrast"]).default("answers"),
   /** Loss on answers by spans of the template or as the original counts them. */
   labelMode: z.enum(["span", "template-diff"]).default("span"),
   /** Deviation of the targets of time tokens, in tokens. */

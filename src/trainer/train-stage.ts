@@ -18,7 +18,7 @@ import { mediaRowCounts } from "../models/nvila/media-row-counts.ts";
 import { modelFacts } from "../models/nvila/model-facts.ts";
 import { NvilaModel } from "../models/nvila/nvila-model.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
-import { LANGUAGE_OBJECTIVE, type Objective } from "../train/batch-loss.ts";
+import { LANGUAGE_OBJECTIVE, type Objective, PLACES_OBJECTIVE } from "../train/batch-loss.ts";
 import { ContrastiveObjective } from "../train/contrastive.ts";
 import { Learner } from "../train/learner.ts";
 import { ParameterSet } from "../train/parameters.ts";
@@ -101,7 +101,11 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
   const timeIds = timeTokenIds(config.timeTokens, (text) => tokenizer.encode(text));
   const { tune } = stage;
   const isContrast = stage.learns === "contrast";
-  const objective = isContrast ? new ContrastiveObjective(model, parameters, seed) : LANGUAGE_OBJECTIVE;
+  const objective = isContrast
+    ? new ContrastiveObjective(model, parameters, seed)
+    : stage.learns === "places"
+      ? PLACES_OBJECTIVE
+      : LANGUAGE_OBJECTIVE;
   const learner = new Learner(model, parameters, {
     trained: { vision_tower: tune.vision, mm_projector: tune.projector, llm: tune.llm, contrastive_head: isContrast },
     objective,
@@ -146,7 +150,8 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       tokenizer,
       pool,
       labelMode: stage.labelMode,
-      learns: stage.learns === "text" ? "text" : "answers",
+      learns: stage.learns === "contrast" ? "answers" : stage.learns,
+      places: !isContrast,
       numTimeTokens: config.timeTokens?.count ?? 0,
       rowsOf: ({ kind, tileCount, blockSize }) => {
         const tiles = { count: tileCount, pixels: () => new Float32Array(0) };

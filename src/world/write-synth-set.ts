@@ -148,8 +148,12 @@ async function writeExample(
     { from: "gpt", value: answers[0] },
   ]);
   const { layout, framesPerSecond, frames, exchanges, caption } = example;
+  const [{ width, height }] = frames;
+  const share = (part: number, whole: number): number => Math.round((part / whole) * 1000) / 1000;
+  const named = (example.places ?? []).map(({ x, y, text }) => [share(x, width), share(y, height), text]);
+  const places = named.length === 0 ? {} : { places: named };
   const duration = framesPerSecond === null ? {} : { duration: frames.length / framesPerSecond };
-  const common = { id: `${family}-${split}-${number}`, [kind]: file, ...duration };
+  const common = { id: `${family}-${split}-${number}`, [kind]: file, ...duration, ...places };
   const described = [
     { from: "human", value: mark + DESCRIBE[kind] },
     { from: "gpt", value: caption },

@@ -59,11 +59,21 @@ beforeAll(async () => {
     JSON.stringify({ conversations: exchange("word ".repeat(400), "too late") }),
     JSON.stringify({ conversations: exchange("fine", "yes") }),
   ];
+  const places = [
+    [0.1, 0.1, "A"],
+    [0.9, 0.9, "B"],
+  ];
+  const placed = [
+    { image: "a.png", places, conversations: exchange("<image>\nWhat colour?", "red") },
+    { image: ["a.png", "b.png"], places, conversations: exchange("Compare.", "two reds") },
+  ];
+  writeFileSync(join(folder, "placed.json"), JSON.stringify(placed));
   writeFileSync(join(folder, "bad.jsonl"), bad.join("\n"));
   const registry = {
     datasets: {
       good: { data: "good.jsonl", mediaDir: "media" },
       bad: { data: ["bad.jsonl"], mediaDir: "media" },
+      placed: { data: "placed.json", mediaDir: "media" },
       gone: { data: "gone.jsonl" },
     },
     mixtures: { all: ["good", "bad"] },
@@ -138,6 +148,23 @@ describe("loader", () => {
     expect(skipped.join("\n")).toMatch(/line 3 is no JSON/);
     expect(skipped.join("\n")).toMatch(/at least one turn/);
     expect(skipped.join("\n")).toMatch(/nothing of its answers is left/);
+  });
+
+  it("lets visual tokens learn what stands at their places", async () => {
+    const { batches, skipped } = await load("placed", 0);
+    const [batch] = batches as TrainingBatch[];
+    expect(batch.samples).toEqual(["placed[0]"]);
+    expect(skipped.join()).toMatch(/expected one picture with places, got 2/);
+    const [{ start, end }] = batch.media;
+    const names = batch.names.subarray(start, end);
+    expect(names[0]).toBe(tokenizer.encode("A")[0]);
+    expect(names[names.length - 1]).toBe(tokenizer.encode("B")[0]);
+    expect(batch.names.filter((id) => id >= 0).length).toBe(2);
+    const alone = await load("good", 0, { learns: "places" });
+    expect([alone.counts.empty, alone.skipped[0]]).toEqual([4, expect.stringMatching(/nothing of its places is left/)]);
+    const without = (await load("placed", 0, { places: false })).batches as TrainingBatch[];
+    expect(without[0].samples).toEqual(["placed[0]", "placed[1]"]);
+    expect(without[0].names.some((id) => id >= 0)).toBe(false);
   });
 
   it("cuts media that do not fit together with their rows", async () => {

@@ -7,12 +7,16 @@ import { Dice } from "../../src/synth/dice.ts";
 import { drawExample, FAMILY_NAMES, type FamilyName, SPLITS } from "../../src/synth/families.ts";
 import { drawText, fontsOf, measureText } from "../../src/synth/font.ts";
 import { glyphOf } from "../../src/synth/glyphs.ts";
+import { COLOURS, drawThing } from "../../src/synth/objects.ts";
 import { fillBox, fillCircle, fillPolygon, regularPolygon, strokePath } from "../../src/synth/shapes.ts";
 import { belongsTo, Writer } from "../../src/synth/words.ts";
 
 /** Changes only with WORLD_VERSION: seeds then mean other pictures, and trained models other splits. */
 const HASHES: Readonly<Record<FamilyName, string>> = {
   primers: "d75affe72b4ab051",
+  letters: "126f5a5b72a05e61",
+  words: "bf4d267ba97a4546",
+  lines: "da970a9b799ed5c1",
   documents: "b0e6259293137f18",
   charts: "6cf4b1f5c7a8ff08",
   scenes: "5115773b466ab939",
@@ -109,7 +113,13 @@ describe("world", () => {
       for (let index = 0; index < 12; index++) {
         const example = drawExample(family, split, 3, index);
         expect(example.exchanges.length).toBeGreaterThan(0);
-        expect(example.caption).toMatch(/^(<\d+\.\d> <\d+\.\d> )?[A-Z].{12,}\.$/);
+        expect(example.caption).toMatch(
+          family === "letters"
+            ? /^[A-Z0-9]{1,64}$/
+            : family === "words"
+              ? /^[!-~]/
+              : /^(<\d+\.\d> <\d+\.\d> )?[A-Z].{12,}\.$/,
+        );
         for (const { question, answers, chance, metric } of example.exchanges) {
           expect(question.length * answers[0].length, `${question} → ${answers}`).toBeGreaterThan(0);
           expect(chance).toBeGreaterThanOrEqual(0);
@@ -123,8 +133,47 @@ describe("world", () => {
       return found;
     });
     const [train, validation, test] = layouts;
-    if (family === "videos" || family === "primers") return; // their kinds are the same everywhere; grounds, pairs and words differ
+    if (["videos", "primers", "letters", "words", "lines"].includes(family)) return; // the same kinds everywhere; grounds, pairs, fonts and words differ
     for (const layout of [...validation, ...test]) expect(train.has(layout), layout).toBe(false);
+  });
+
+  it.each(FAMILY_NAMES)("notes what stands where in %s", (family) => {
+    for (let index = 0; index < 6; index++) {
+      const { places, frames, caption } = drawExample(family, "train", 5, index);
+      if (family === "videos") {
+        expect(places).toBeUndefined();
+        continue;
+      }
+      expect(places?.length).toBeGreaterThan(0);
+      const [{ width, height }] = frames;
+      for (const { x, y, text } of places ?? []) {
+        expect(text).toMatch(/^\S+$/);
+        expect(x > 0 && x < width && y > 0 && y < height, `${text} at ${x}, ${y} of ${width} × ${height}`).toBe(true);
+      }
+      const read = (places ?? []).map(({ text }) => text).join("");
+      if (family === "lines")
+        expect(`A note: ${caption.slice(8, -1).replaceAll("; ", "")}.`.replaceAll(" ", "")).toBe(`Anote:${read}.`);
+      if (family === "letters") expect(read.length).toBe(64);
+    }
+  });
+
+  it("notes a character where its ink is, and a thing's shape and colour within it", () => {
+    for (const font of SPLITS.flatMap(fontsOf)) {
+      const canvas = new Canvas(120, 30, [255, 255, 255]);
+      drawText(canvas, "Hl 8", { x: 10, y: 6 }, { font, size: 14, colour: [0, 0, 0] });
+      expect(canvas.places.map(({ text }) => text).join("")).toBe("Hl8");
+      for (const { x, y } of canvas.places) {
+        const around = [-3, -2, -1, 0, 1, 2, 3].flatMap((dx) =>
+          [-3, -2, -1, 0, 1, 2, 3].map((dy) => canvas.data[(Math.round(y + dy) * 120 + Math.round(x + dx)) * 3]),
+        );
+        expect(Math.min(...around), font.name).toBeLessThan(200); // strokes of light faces are paler;
+      }
+    }
+    const canvas = new Canvas(60, 60, [255, 255, 255]);
+    drawThing(canvas, { shape: "square", colour: "red", centre: { x: 30, y: 30 }, radius: 20 });
+    expect(canvas.places.map(({ text }) => text)).toEqual(["square", "red", "red", "red", "red"]);
+    for (const { x, y } of canvas.places)
+      expect([...canvas.data.subarray((y * 60 + x) * 3, (y * 60 + x) * 3 + 3)]).toEqual([...COLOURS.red]);
   });
 
   it("keeps the words of a split out of the others", () => {

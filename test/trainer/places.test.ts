@@ -1,0 +1,45 @@
+/** Stages that learn what visual tokens show: on a model whose language part stands still, and beside answers. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { picture, recipe, SmallRuns } from "./small-run.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "nvila-places-"));
+const runs = new SmallRuns(folder);
+const places = [[0.5, 0.5, "X"]];
+
+beforeAll(async () => {
+  const samples = ["red", "green", "blue"].flatMap((name) =>
+    Array.from({ length: 4 }, () => ({
+      ...picture(name, "Which colour?"),
+      places: [[0.5, 0.5, name[0]]],
+    })),
+  );
+  const other = { ...picture("red", "Which?"), places: [...places, ...places], image: ["red.png", "blue.png"] };
+  await runs.prepare({ named: samples, mixed: [...samples, other, picture("white", "Which colour?")] });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("places", () => {
+  it("teaches tower and projector alone to name what they show, and leaves the language model as it was", async () => {
+    const stage = { learns: "places", mixture: "named", tune: { vision: true, projector: true, llm: false } } as const;
+    const { losses, steps } = await runs.run("alone", recipe({ ...stage, epochs: 12 }));
+    expect(steps[0].tokens).toBe(4); // one name a picture
+    expect(losses[losses.length - 1]).toBeLessThan(losses[0] * 0.6); // the random head is short: no name can be certain
+    const [llm, tower, projector] = runs.weights("alone");
+    const [llmBefore, towerBefore, projectorBefore] = runs.weights(null);
+    expect(llm.equals(llmBefore)).toBe(true);
+    expect([tower.equals(towerBefore), projector.equals(projectorBefore)]).toEqual([false, false]);
+  });
+
+  it("is learnt beside answers; samples without places or with several pictures are left out of a stage of places", async () => {
+    const beside = await runs.run("beside", recipe({ mixture: "named", epochs: 1 }));
+    const without = await runs.run("without", recipe({ mixture: "colours", epochs: 1 }));
+    expect(beside.steps[0].tokens).toBeGreaterThan(without.steps[0].tokens);
+    const { warnings, steps } = await runs.run("left-out", recipe({ mixture: "mixed", learns: "places", epochs: 1 }));
+    expect(warnings.join("\n")).toMatch(/expected one picture with places, got 2/);
+    expect(warnings.join("\n")).toMatch(/nothing of its places is left/);
+    expect(steps[steps.length - 1].skipped).toEqual({ broken: 1, empty: 1 });
+  });
+});
