@@ -1,13 +1,12 @@
 /**
- * What the visual tokens of a picture are to predict themselves, besides the answers about it: the name of what stands nearest to their middle.
+ * What the visual tokens of a picture are to be like, besides the answers about it: the name of what stands nearest to their middle.
  * After Jiang et al. 2021, "All tokens matter: token labeling" (arXiv 2104.10858), whose labels come from a teacher; ours from the data
  * (docs/decisions/0015-places.md). Knows no pixels.
  */
-import { RequestError } from "../util/errors.ts";
 import { IGNORED_LABEL } from "./ignored-label.ts";
 import type { NamedPlace } from "./training-sample.ts";
 
-/** How visual tokens lie over a picture: so many tiles, row by row, which make one map; rows of one more stand behind it. */
+/** How visual tokens lie over a picture: so many tiles, row by row, which make one map; one more row may stand behind it. */
 export interface VisualMap {
   readonly tiles: { readonly rows: number; readonly cols: number } | null;
   /** Rows of the picture in the language model. */
@@ -16,23 +15,17 @@ export interface VisualMap {
 
 /**
  * @param encode Id of a name's first token.
- * @returns Targets of the picture's rows; −100 where nothing stands.
- * @throws RequestError when the visual tokens do not make one map, as in tilings other than Dynamic-S2.
+ * @returns Targets of the picture's rows, −100 where nothing stands; null when they do not make one map.
  */
 export function placeTargets(
   places: readonly NamedPlace[],
   { tiles, rows }: VisualMap,
   encode: (text: string) => number,
-): number[] {
+): number[] | null {
   const grid = tiles ?? { rows: 1, cols: 1 };
   const side = Math.floor(Math.sqrt(rows / (grid.rows * grid.cols)));
   const [columns, lines] = [side * grid.cols, side * grid.rows];
-  if (rows - columns * lines > 1) {
-    throw new RequestError(
-      "data",
-      `expected visual tokens that make one map for "places", got ${rows} in ${grid.cols} × ${grid.rows} tiles`,
-    );
-  }
+  if (rows - columns * lines > 1) return null;
   const targets = new Array<number>(rows).fill(IGNORED_LABEL);
   const nearest = new Float64Array(rows).fill(Number.POSITIVE_INFINITY);
   for (const [x, y, text] of places) {

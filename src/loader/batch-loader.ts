@@ -16,7 +16,7 @@ import {
 import { type BlockSize, concatTiles, type Tiles } from "../preprocess/tiles.ts";
 import { encodeTimeTokens } from "../preprocess/time-tokens.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { messageOf, NvilaError, RequestError } from "../util/errors.ts";
+import { messageOf, NvilaError } from "../util/errors.ts";
 import type { MediaPool } from "./media-pool.ts";
 import type { MediaJob, PreparedMedia } from "./prepare-media.ts";
 import type { MixtureSample, OpenMixture } from "./registry.ts";
@@ -64,12 +64,10 @@ export interface BatchLoaderOptions {
   readonly rowsOf: (item: { kind: "image" | "video"; tileCount: number; blockSize: BlockSize | null }) => number;
   readonly labelMode?: LabelMode;
   /**
-   * "text": every token of the text is learnt, media never. "places": names of visual tokens alone; samples without are left out. Default "answers".
+   * "text": every token of the text is learnt, media never. "places": names of visual tokens alone; samples whose visual tokens have none are left out. Default "answers".
    * Source: VILA data/dataset.py, MMC4 and COYO.
    */
   readonly learns?: "answers" | "text" | "places";
-  /** Visual tokens learn what `places` of a sample says of them. Default: true. */
-  readonly places?: boolean;
   /** Time tokens of the model: `<12.5>` in answers about videos become tokens. Default 0: texts stay. */
   readonly numTimeTokens?: number;
   /** Batches prepared ahead. Default 2. */
@@ -163,16 +161,7 @@ export class BatchLoader {
   }
 
   async #encode({ sample, entry, label }: MixtureSample): Promise<ReadySample> {
-    const {
-      tokenizer,
-      pool,
-      rowsOf,
-      maxLength,
-      numTimeTokens = 0,
-      labelMode = "span",
-      learns,
-      places = true,
-    } = this.#options;
+    const { tokenizer, pool, rowsOf, maxLength, numTimeTokens = 0, labelMode = "span", learns } = this.#options;
     const messages = entry.placement === "inline" ? placeMediaInline(sample) : placeMediaFirst(sample);
     const jobs = messages.flatMap((message) =>
       message.parts.flatMap((part): MediaJob[] =>
@@ -206,7 +195,7 @@ export class BatchLoader {
         ids,
         labels: learns === "text" ? ids : labels,
         mediaRows,
-        mediaNames: places && sample.places ? [targetsOf(sample.places, items, tokenizer)] : undefined,
+        mediaNames: sample.places && namesOf(sample.places, items, tokenizer),
       },
       { imageId, videoId, maxLength },
     );
@@ -214,15 +203,16 @@ export class BatchLoader {
   }
 }
 
-/** What the visual tokens of a sample's picture are to predict. @throws RequestError when it has none, or several. */
-function targetsOf(
+/** What the visual tokens of a sample's picture show; undefined when there are several pictures, or its tokens make no map: answers can be learnt still. */
+function namesOf(
   places: readonly NamedPlace[],
   items: readonly { readonly blockSize: BlockSize | null; readonly rows: number }[],
   tokenizer: Tokenizer,
-): number[] {
-  if (items.length !== 1) throw new RequestError("data", `expected one picture with places, got ${items.length}`);
+): number[][] | undefined {
+  if (items.length !== 1) return undefined; // tiles on their own are several items
   const [{ blockSize, rows }] = items;
-  return placeTargets(places, { tiles: blockSize, rows }, (text) => tokenizer.encode(text)[0]);
+  const names = placeTargets(places, { tiles: blockSize, rows }, (text) => tokenizer.encode(text)[0]);
+  return names ? [names] : undefined;
 }
 
 function itemsOf(

@@ -13,7 +13,7 @@ import {
 import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox, strokeBox, strokeDashed, strokePath } from "./shapes.ts";
-import { money, Writer } from "./words.ts";
+import { money, ORDINALS, Writer } from "./words.ts";
 
 /** One kind of layout for each way of labelling; the last two are never seen in training. */
 const LAYOUTS: Readonly<Record<Split, readonly number[]>> = { train: [0, 1, 2], validation: [3], test: [4] };
@@ -117,8 +117,7 @@ function drawNote({ dice, write, page, style }: Desk): Drawn {
     drawText(page, text, { x: margin + dice.float(0, page.width - 2 * margin - measureText(text, sized)), y }, sized);
     y += step;
   }
-  const places = ["first", "second", "third", "fourth", "fifth", "sixth"];
-  const exchanges = lines.map((text, i) => ask(`What does the ${places[i]} line say?`, text, "line"));
+  const exchanges = lines.map((text, i) => ask(`What does the ${ORDINALS[i]} line say?`, text, "line"));
   exchanges.push(ask("How many lines are there?", String(lines.length), "count"));
   return { exchanges, caption: `A note: ${lines.join("; ")}.` };
 }

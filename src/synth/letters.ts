@@ -7,7 +7,7 @@ import type { Dice } from "./dice.ts";
 import { type Drawn, type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import { drawText, type Font, fontsOf, measureText, type Split } from "./font.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
-import { Writer } from "./words.ts";
+import { ORDINALS, Writer } from "./words.ts";
 
 /** Pixels of a grid's side and letters along it: 28 pixels for each, two patches of nvila-tiny. */
 const [GRID_SIDE, GRID_LETTERS] = [224, 8];
@@ -15,7 +15,6 @@ const CAPITALS = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
 const DIGITS = [..."0123456789"];
 const SMALL = [..."abcdefghijklmnopqrstuvwxyz"];
 const MARKS = [..."-./:,$%#&"];
-const ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"];
 
 /**
  * Square blocks of one letter each, 1, 4, 16 or 64 of them: where to look is learnt from the large ones. Capitals and digits alone: no vocabulary of

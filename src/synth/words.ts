@@ -28,6 +28,9 @@ const FIRST_NAMES = (
 /** Common to all splits. */
 export const MONTHS: readonly string[] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
+/** Of lines and rows. */
+export const ORDINALS: readonly string[] = "first second third fourth fifth sixth seventh eighth".split(" ");
+
 /** True when a word belongs to the split: eight of ten words are for training. */
 export function belongsTo(word: string, split: Split): boolean {
   const share = hashText(word.toLowerCase()) % 10;

@@ -151,7 +151,6 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       pool,
       labelMode: stage.labelMode,
       learns: stage.learns === "contrast" ? "answers" : stage.learns,
-      places: !isContrast,
       numTimeTokens: config.timeTokens?.count ?? 0,
       rowsOf: ({ kind, tileCount, blockSize }) => {
         const tiles = { count: tileCount, pixels: () => new Float32Array(0) };

@@ -24,9 +24,8 @@ describe("places", () => {
     expect(placeTargets(places, { tiles: null, rows: 1 }, code)).toEqual([code("d")]);
   });
 
-  it("refuses visual tokens that make no map", () => {
-    const tokens = { tiles: { rows: 1, cols: 2 }, rows: 14 };
-    expect(() => placeTargets([], tokens, code)).toThrow(/one map for "places", got 14 in 2 × 1 tiles/);
+  it("names nothing where visual tokens make no map", () => {
+    expect(placeTargets([[0.5, 0.5, "a"]], { tiles: { rows: 1, cols: 2 }, rows: 14 }, code)).toBeNull();
   });
 
   it("goes with the rows of media, cut with them and packed with their sample", () => {

@@ -166,7 +166,7 @@ describe("world", () => {
         const around = [-3, -2, -1, 0, 1, 2, 3].flatMap((dx) =>
           [-3, -2, -1, 0, 1, 2, 3].map((dy) => canvas.data[(Math.round(y + dy) * 120 + Math.round(x + dx)) * 3]),
         );
-        expect(Math.min(...around), font.name).toBeLessThan(200); // strokes of light faces are paler;
+        expect(Math.min(...around), font.name).toBeLessThan(200); // strokes of light faces are paler
       }
     }
     const canvas = new Canvas(60, 60, [255, 255, 255]);

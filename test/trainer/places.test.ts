@@ -38,8 +38,7 @@ describe("places", () => {
     const without = await runs.run("without", recipe({ mixture: "colours", epochs: 1 }));
     expect(beside.steps[0].tokens).toBeGreaterThan(without.steps[0].tokens);
     const { warnings, steps } = await runs.run("left-out", recipe({ mixture: "mixed", learns: "places", epochs: 1 }));
-    expect(warnings.join("\n")).toMatch(/expected one picture with places, got 2/);
-    expect(warnings.join("\n")).toMatch(/nothing of its places is left/);
-    expect(steps[steps.length - 1].skipped).toEqual({ broken: 1, empty: 1 });
+    expect(warnings.filter((line) => /nothing of its places is left/.test(line)).length).toBe(2);
+    expect(steps[steps.length - 1].skipped).toEqual({ broken: 0, empty: 2 });
   });
 });

@@ -27,6 +27,7 @@ for (const [picture, question] of ASKED) {
   );
   if (result.status !== 0) process.exit(result.status ?? 1);
 }
-console.error(
-  "\n[start] nvila-tiny is small and knows the pictures of `nvila synth`. For photographs: NVILA_MODEL=Efficient-Large-Model/NVILA-Lite-2B npm start",
-);
+if (model === "nvila-tiny")
+  console.error(
+    "\n[start] nvila-tiny is small and knows the pictures of `nvila synth`. For photographs: NVILA_MODEL=Efficient-Large-Model/NVILA-Lite-2B npm start",
+  );
