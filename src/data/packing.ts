@@ -5,6 +5,7 @@
  */
 import { RequestError } from "../util/errors.ts";
 import { IGNORED_LABEL } from "./ignored-label.ts";
+import { PLACE_SLOTS } from "./places.ts";
 
 export type MediaKind = "image" | "video";
 
@@ -14,7 +15,7 @@ export interface SampleRows {
   readonly labels: readonly number[];
   /** Embedding rows of each media token, in order of the tokens. */
   readonly mediaRows: readonly number[];
-  /** What the rows of each media item show, as ids, or −100; absent: nothing is known. */
+  /** What the rows of each media item show [rows · PLACE_SLOTS], as ids, or −100; absent: nothing is known. */
   readonly mediaNames?: readonly (readonly number[])[] | undefined;
 }
 
@@ -31,7 +32,7 @@ export interface FusedSample {
   readonly ids: readonly number[];
   /** [L]; −100 at media. */
   readonly labels: readonly number[];
-  /** [L]: what a row of media shows; −100 for others. */
+  /** [L · PLACE_SLOTS]: what a row of media shows; −100 for others. */
   readonly names: readonly number[];
   /** Media with at least one row left, in order. */
   readonly media: readonly PlacedMedia[];
@@ -49,6 +50,7 @@ export function fuseSample(sample: SampleRows, { imageId, videoId, maxLength }: 
   const ids: number[] = [];
   const labels: number[] = [];
   const names: number[] = [];
+  const nothing = new Array<number>(PLACE_SLOTS).fill(IGNORED_LABEL);
   const media: PlacedMedia[] = [];
   let used = 0;
   for (const [i, id] of sample.ids.entries()) {
@@ -56,10 +58,11 @@ export function fuseSample(sample: SampleRows, { imageId, videoId, maxLength }: 
     const rows = kind === null ? 1 : sample.mediaRows[used++];
     if (rows === undefined) break;
     const start = ids.length;
+    const shown = kind === null ? undefined : sample.mediaNames?.[used - 1];
     for (let row = 0; row < rows && ids.length < maxLength; row++) {
       ids.push(id);
       labels.push(kind === null ? sample.labels[i] : IGNORED_LABEL);
-      names.push(kind === null ? IGNORED_LABEL : (sample.mediaNames?.[used - 1]?.[row] ?? IGNORED_LABEL));
+      names.push(...(shown ? shown.slice(row * PLACE_SLOTS, (row + 1) * PLACE_SLOTS) : nothing));
     }
     if (kind !== null && ids.length > start) media.push({ kind, start, end: ids.length });
   }
@@ -76,7 +79,7 @@ export interface PackedRow {
   readonly inputIds: Int32Array;
   /** [T]; the first label of every sample is −100, so that none is predicted from the sample before it. */
   readonly labels: Int32Array;
-  /** [T]: what a row of media shows (src/data/places.ts), or −100. */
+  /** [T · PLACE_SLOTS]: what a row of media shows (src/data/places.ts), or −100. */
   readonly names: Int32Array;
   /** [T]; restart at 0 with every sample. */
   readonly positions: Int32Array;

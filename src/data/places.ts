@@ -1,7 +1,7 @@
 /**
- * What the visual tokens of a picture are to be like, besides the answers about it: the name of what stands nearest to their middle.
- * After Jiang et al. 2021, "All tokens matter: token labeling" (arXiv 2104.10858), whose labels come from a teacher; ours from the data
- * (docs/decisions/0015-places.md). Knows no pixels.
+ * What the visual tokens of a picture or video are to be like, besides the answers about it: the names of what stands within them, and where in the
+ * picture they are. After Jiang et al. 2021, "All tokens matter: token labeling" (arXiv 2104.10858), whose labels come from a teacher; ours
+ * from the data (docs/decisions/0015-places.md). Knows no pixels.
  */
 import { IGNORED_LABEL } from "./ignored-label.ts";
 import type { NamedPlace } from "./training-sample.ts";
@@ -13,29 +13,76 @@ export interface VisualMap {
   readonly rows: number;
 }
 
+/** Ids of names that a visual token holds; those beyond are not learnt. */
+const NAMES = 4;
+
+/** Ids that are learnt of each visual token: its names in reading order and their end, then its column and its line. */
+export const PLACE_SLOTS = NAMES + 2;
+
+/** Letters of columns and lines, as of a sheet of squares. */
+const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/** Rows of a video: those of its frames one after the other. */
+export interface VideoMap {
+  readonly frames: number;
+  readonly rows: number;
+  readonly durationSeconds: number;
+}
+
 /**
- * @param encode Id of a name's first token.
- * @returns Targets of the picture's rows, −100 where nothing stands; null when they do not make one map.
+ * Targets of a video's rows, each frame a picture; a place that tells no time is there all along.
+ *
+ * @returns As `placeTargets`.
+ */
+export function videoTargets(
+  places: readonly NamedPlace[],
+  { frames, rows, durationSeconds }: VideoMap,
+  encode: (text: string) => readonly number[],
+): number[] | null {
+  const perFrame = rows / frames;
+  if (!Number.isInteger(perFrame)) return null; // frames were pooled
+  const targets: number[] = [];
+  for (let frame = 0; frame < frames; frame++) {
+    const visible = places.filter(
+      ([, , , seconds]) => seconds === undefined || Math.floor((seconds / durationSeconds) * frames) === frame,
+    );
+    const shown = placeTargets(visible, { tiles: null, rows: perFrame }, encode);
+    if (shown === null) return null;
+    targets.push(...shown);
+  }
+  return targets;
+}
+
+/**
+ * The names of a token end with a tab, those of the last column with a line break: read in order, a picture is a table.
+ *
+ * @returns Ids of the picture's rows [rows · PLACE_SLOTS], −100 where there is nothing to learn; null when they do not make one map.
  */
 export function placeTargets(
   places: readonly NamedPlace[],
   { tiles, rows }: VisualMap,
-  encode: (text: string) => number,
+  encode: (text: string) => readonly number[],
 ): number[] | null {
   const grid = tiles ?? { rows: 1, cols: 1 };
   const side = Math.floor(Math.sqrt(rows / (grid.rows * grid.cols)));
   const [columns, lines] = [side * grid.cols, side * grid.rows];
   if (rows - columns * lines > 1) return null;
-  const targets = new Array<number>(rows).fill(IGNORED_LABEL);
-  const nearest = new Float64Array(rows).fill(Number.POSITIVE_INFINITY);
+  const within = Array.from({ length: columns * lines }, (): { isLower: boolean; x: number; text: string }[] => []);
   for (const [x, y, text] of places) {
     const [column, line] = [Math.floor(x * columns), Math.floor(y * lines)];
     if (column < 0 || line < 0 || column >= columns || line >= lines) continue;
-    const cell = line * columns + column;
-    const distance = (x * columns - column - 0.5) ** 2 + (y * lines - line - 0.5) ** 2;
-    if (distance >= nearest[cell]) continue;
-    nearest[cell] = distance;
-    targets[cell] = encode(text);
+    within[line * columns + column].push({ isLower: y * lines - line >= 0.5, x, text });
+  }
+  const targets = new Array<number>(rows * PLACE_SLOTS).fill(IGNORED_LABEL);
+  for (const [cell, names] of within.entries()) {
+    const [column, line] = [cell % columns, Math.floor(cell / columns)];
+    const inOrder = names.sort((a, b) => Number(a.isLower) - Number(b.isLower) || a.x - b.x);
+    const ids = inOrder.flatMap(({ text }) => encode(text));
+    const slots = [...ids, ...encode(column === columns - 1 ? "\n" : "\t")].slice(0, NAMES);
+    for (const [slot, id] of slots.entries()) targets[cell * PLACE_SLOTS + slot] = id;
+    for (const [i, at] of [column, line].entries()) {
+      if (at < LETTERS.length) targets[cell * PLACE_SLOTS + NAMES + i] = encode(LETTERS[at])[0];
+    }
   }
   return targets;
 }

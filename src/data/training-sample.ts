@@ -15,7 +15,7 @@ export interface ConversationTurn {
 }
 
 /** A point in a picture, 0 … 1 from its left and its top, and what is to be seen there. */
-export type NamedPlace = readonly [x: number, y: number, text: string];
+export type NamedPlace = readonly [x: number, y: number, text: string, seconds?: number];
 
 export interface TrainingSample {
   readonly id?: unknown;
@@ -24,7 +24,7 @@ export interface TrainingSample {
   readonly images?: readonly MediaData[];
   readonly video?: MediaData | readonly MediaData[];
   readonly conversations: readonly ConversationTurn[];
-  /** What stands where in the one picture; absent: nothing is known (docs/decisions/0015-places.md). */
+  /** What stands where in the one picture or video; absent: nothing is known (docs/decisions/0015-places.md). */
   readonly places?: readonly NamedPlace[];
 }
 
@@ -68,9 +68,10 @@ export function readTrainingSample(value: unknown, label: string): TrainingSampl
   const { places = [] } = value as { places?: unknown };
   if (!Array.isArray(places)) return refuse('"places" to be a list', places);
   for (const place of places as unknown[]) {
-    const [x, y, text] = Array.isArray(place) ? (place as unknown[]) : [];
-    if (typeof x !== "number" || typeof y !== "number" || typeof text !== "string" || text === "") {
-      refuse('a place to be [x, y, "text"]', place);
+    const [x, y, text, seconds = 0] = Array.isArray(place) ? (place as unknown[]) : [];
+    const isPlace = [x, y, seconds].every((value) => typeof value === "number");
+    if (!isPlace || typeof text !== "string" || text === "") {
+      refuse('a place to be [x, y, "text"], or [x, y, "text", seconds] in a video', place);
     }
   }
   return value as TrainingSample;

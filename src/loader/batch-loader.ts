@@ -5,7 +5,7 @@
 import { encodeConversation } from "../data/encode-conversation.ts";
 import type { LabelMode } from "../data/label-mask.ts";
 import { type FusedSample, fuseSample, type PackedRow, packSamples } from "../data/packing.ts";
-import { placeTargets } from "../data/places.ts";
+import { placeTargets, videoTargets } from "../data/places.ts";
 import {
   expandTiles,
   extractMedia,
@@ -68,6 +68,8 @@ export interface BatchLoaderOptions {
    * Source: VILA data/dataset.py, MMC4 and COYO.
    */
   readonly learns?: "answers" | "text" | "places";
+  /** "names": pictures stand for nothing but what their samples say about them; those that say nothing are left out. Default "pictures". */
+  readonly sees?: "pictures" | "names";
   /** Time tokens of the model: `<12.5>` in answers about videos become tokens. Default 0: texts stay. */
   readonly numTimeTokens?: number;
   /** Batches prepared ahead. Default 2. */
@@ -147,10 +149,15 @@ export class BatchLoader {
       const found = await this.#options.mixture.sample(index);
       label = found.label;
       const sample = await this.#encode(found);
-      const learnt = this.#options.learns === "places" ? sample.names : sample.labels.slice(1);
-      if (learnt.some((id) => id >= 0)) return sample;
+      const { learns = "answers", sees, onSkip } = this.#options;
+      const isKnown = (ids: readonly number[]): boolean => ids.some((id) => id >= 0);
+      const isSeen = sees !== "names" || sample.media.length === 0 || isKnown(sample.names);
+      if (isSeen && isKnown(learns === "places" ? sample.names : sample.labels.slice(1))) return sample;
       this.#empty++;
-      this.#options.onSkip?.(label, `nothing of its ${this.#options.learns ?? "answers"} is left at this length`);
+      onSkip?.(
+        label,
+        isSeen ? `nothing of its ${learns} is left at this length` : "it does not say what its media show",
+      );
       return null;
     } catch (error) {
       if (!(error instanceof NvilaError)) throw error;
@@ -195,7 +202,7 @@ export class BatchLoader {
         ids,
         labels: learns === "text" ? ids : labels,
         mediaRows,
-        mediaNames: sample.places && namesOf(sample.places, items, tokenizer),
+        mediaNames: sample.places && namesOf(sample.places, items, duration, (text) => tokenizer.encode(text)),
       },
       { imageId, videoId, maxLength },
     );
@@ -203,15 +210,25 @@ export class BatchLoader {
   }
 }
 
-/** What the visual tokens of a sample's picture show; undefined when there are several pictures, or its tokens make no map: answers can be learnt still. */
+/** What the visual tokens of a sample's picture or video show; undefined when there are several, or its tokens make no map: answers can be learnt still. */
 function namesOf(
   places: readonly NamedPlace[],
-  items: readonly { readonly blockSize: BlockSize | null; readonly rows: number }[],
-  tokenizer: Tokenizer,
+  items: readonly {
+    readonly kind: "image" | "video";
+    readonly tileCount: number;
+    readonly blockSize: BlockSize | null;
+    readonly rows: number;
+  }[],
+  durationSeconds: number | null,
+  encode: (text: string) => number[],
 ): number[][] | undefined {
   if (items.length !== 1) return undefined; // tiles on their own are several items
-  const [{ blockSize, rows }] = items;
-  const names = placeTargets(places, { tiles: blockSize, rows }, (text) => tokenizer.encode(text)[0]);
+  const [{ kind, tileCount, blockSize, rows }] = items;
+  if (kind === "video" && durationSeconds === null) return undefined;
+  const names =
+    kind === "image"
+      ? placeTargets(places, { tiles: blockSize, rows }, encode)
+      : videoTargets(places, { frames: tileCount, rows, durationSeconds: durationSeconds as number }, encode);
   return names ? [names] : undefined;
 }
 

@@ -1,5 +1,5 @@
 /** What a family of pictures gives: a picture or a short video, and questions with their answers. */
-import type { Canvas, Place } from "./canvas.ts";
+import type { Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import type { Split } from "./font.ts";
 
@@ -26,8 +26,6 @@ export interface SynthExample {
   readonly exchanges: readonly Exchange[];
   /** What there is to see, in a sentence: for learning to look before learning to answer. */
   readonly caption: string;
-  /** Of a picture: the names of what stands where. */
-  readonly places?: readonly Place[];
   /** Which of the family's layouts it is, for the manifest. */
   readonly layout: string;
 }
@@ -65,7 +63,7 @@ export function still(
   most = 3,
 ): SynthExample {
   const asked = dice.sample(exchanges, mostQuestions(split, most));
-  return { frames: [picture], framesPerSecond: null, exchanges: asked, caption, places: picture.places, layout };
+  return { frames: [picture], framesPerSecond: null, exchanges: asked, caption, layout };
 }
 
 /** "a, b and c". */

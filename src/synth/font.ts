@@ -106,7 +106,7 @@ export function drawText(
   for (const char of text) {
     const glyph = glyphOf(char);
     const middle = x + ((advance(char, font) - spacing(font)) / 2) * scale;
-    if (char !== " ") canvas.places.push({ x: middle, y: at.y + size * 0.55, text: char });
+    canvas.places.push({ x: middle, y: at.y + size * 0.55, text: char });
     const inset = font.isMono ? ((MONO_WIDTH - glyph.width) / 2) * font.stretch * scale : 0;
     if (font.isBitmap) drawBitmap(canvas, glyph, { x: x + inset, y: at.y }, size, font, colour);
     else {

@@ -43,21 +43,11 @@ export function nameOf({ colour, shape }: Pick<Thing, "colour" | "shape">): stri
   return `${colour} ${shape}`;
 }
 
-const DIAGONALS = [
-  [-1, -1],
-  [1, -1],
-  [-1, 1],
-  [1, 1],
-] as const;
-
-/** Notes the shape's name in its middle and the colour's around it. @param turn Degrees; circles, rings and hearts stay upright. */
+/** Notes colour and shape in its middle. @param turn Degrees; circles, rings and hearts stay upright. */
 export function drawThing(canvas: Canvas, { shape, colour, centre, radius }: Thing, turn = 0): void {
   const paint = COLOURS[colour];
   const { x, y } = centre;
-  canvas.places.push({ x, y, text: shape });
-  for (const [dx, dy] of DIAGONALS) {
-    canvas.places.push({ x: x + dx * radius * 0.6, y: y + dy * radius * 0.6, text: colour });
-  }
+  canvas.places.push({ x, y, text: colour }, { x, y, text: shape });
   switch (shape) {
     case "circle":
       fillCircle(canvas, centre, radius, paint);

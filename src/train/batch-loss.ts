@@ -4,6 +4,7 @@
  * repack_multimodal_data at b760c34.
  */
 import type { PackedRow } from "../data/packing.ts";
+import { PLACE_SLOTS } from "../data/places.ts";
 import type { MediaInput, NvilaModel } from "../models/nvila/nvila-model.ts";
 import type { MediaRows } from "../models/nvila/splice.ts";
 import { PackedAttention } from "../nn/packed-attention.ts";
@@ -34,6 +35,8 @@ export interface LearntBatch {
   readonly losses: Tensor;
   /** Items that each of them is the mean of. */
   readonly count: number;
+  /** How many of them, at the end, are of names of visual tokens. Default 0. */
+  readonly named?: number;
 }
 
 /** What is learnt of a batch. The loss of a step is the mean over the items of its global batch. */
@@ -44,30 +47,41 @@ export interface Objective {
   loss(model: NvilaModel, batch: TrainingBatch, options: LossOptions): LearntBatch | null;
 }
 
-/** The next token of what is labelled. */
-export const LANGUAGE_OBJECTIVE: Objective = {
-  items: ({ row }) =>
-    rowsWithTarget(shiftedTargets(row.labels, row.cuSeqlens)).length + rowsWithTarget(row.names).length,
-  loss: (model, batch, options) => {
-    const losses = batchLoss(model, batch, options);
-    return losses && { losses, count: 1 };
-  },
-};
+/** The next token of what is labelled, and what visual tokens show. */
+export const LANGUAGE_OBJECTIVE: Objective = languageObjective(encodedMedia);
+
+/** The same, with visual tokens that are what they should be like: no tower, no projector. */
+export const NAMES_OBJECTIVE: Objective = languageObjective(namedMedia);
+
+/** Rows of the media of a batch. */
+type MediaSource = (model: NvilaModel, batch: TrainingBatch) => MediaRows[];
+
+function languageObjective(media: MediaSource): Objective {
+  return {
+    items: ({ row }) =>
+      rowsWithTarget(shiftedTargets(row.labels, row.cuSeqlens)).length + rowsWithTarget(row.names).length,
+    loss: (model, batch, options) => {
+      const losses = batchLoss(model, batch, options, media);
+      return losses && { losses, count: 1, named: rowsWithTarget(batch.row.names).length };
+    },
+  };
+}
 
 /** What visual tokens show, without a pass of the language model: only its head reads them. */
 export const PLACES_OBJECTIVE: Objective = {
   items: ({ row }) => rowsWithTarget(row.names).length,
-  loss: (model, { row, calls }, options) => {
+  loss: (model, batch, options) => {
+    const { row } = batch;
     const shown = rowsWithTarget(row.names);
     if (shown.length === 0) return null;
-    const embeds = fuse(model, row, completed(model.encodeMedia(calls)));
+    const embeds = fuse(model, row, encodedMedia(model, batch));
     const losses = tokenLosses(
       model,
       shownRows(model, embeds, shown),
       shown.map((t) => row.names[t]),
       options,
     );
-    return { losses, count: 1 };
+    return { losses, count: 1, named: shown.length };
   },
 };
 
@@ -76,14 +90,18 @@ export const PLACES_OBJECTIVE: Objective = {
  * are noted.
  * @throws RequestError when media and their places do not match.
  */
-export function batchLoss(model: NvilaModel, batch: TrainingBatch, options: LossOptions): Tensor | null {
-  const { row, calls } = batch;
+export function batchLoss(
+  model: NvilaModel,
+  batch: TrainingBatch,
+  options: LossOptions,
+  mediaOf: MediaSource = encodedMedia,
+): Tensor | null {
+  const { row } = batch;
   const targets = shiftedTargets(row.labels, row.cuSeqlens);
   const wanted = rowsWithTarget(targets);
   const shown = rowsWithTarget(row.names);
   if (wanted.length === 0) return null;
-  const media = completed(model.encodeMedia(calls));
-  const embeds = fuse(model, row, media); // [T, H]
+  const embeds = fuse(model, row, mediaOf(model, batch)); // [T, H]
   const cache = new PackedAttention(row.cuSeqlens);
   const hidden = completed(
     model.llm.hiddenRows({
@@ -99,12 +117,56 @@ export function batchLoss(model: NvilaModel, batch: TrainingBatch, options: Loss
   return tokenLosses(model, all, Int32Array.of(...told, ...shown.map((t) => row.names[t])), options);
 }
 
+function encodedMedia(model: NvilaModel, { calls }: TrainingBatch): MediaRows[] {
+  return completed(model.encodeMedia(calls));
+}
+
+/** Parts of a row that move when a token holds several ids: id number j lies j parts further on. */
+const PARTS = 8;
+
 /**
- * Visual tokens as the head would read them if there were no layers in between [n, H]: what they are to be like is the row of their name in the
- * table of tokens, which the language model can read already (docs/decisions/0015-places.md).
+ * Visual tokens as the head would read them if there were no layers in between [n, H]: what they are to be like is the sum of their ids' rows in
+ * the table of tokens, each moved on by its number, which the language model can tell apart (docs/decisions/0015-places.md).
+ *
+ * @param shown Numbers of ids in `PackedRow.names`.
  */
-function shownRows(model: NvilaModel, embeds: Tensor, rows: Int32Array): Tensor {
-  return model.llm.norm.forward(ops.embedding(rows, embeds));
+function shownRows(model: NvilaModel, embeds: Tensor, shown: Int32Array): Tensor {
+  const parts = Int32Array.from({ length: shown.length * PARTS }, (_, i) => {
+    const id = shown[Math.floor(i / PARTS)];
+    return Math.floor(id / PLACE_SLOTS) * PARTS + ((i + (id % PLACE_SLOTS)) % PARTS);
+  });
+  return model.llm.norm.forward(gatherParts(embeds, parts));
+}
+
+/** Rows made of parts of other rows: part number i of the result is part `parts[i]` of `source`. */
+function gatherParts(source: Tensor, parts: Int32Array): Tensor {
+  const [, width] = source.shape;
+  if (width % PARTS !== 0)
+    throw new UnsupportedError("train", `places need a width that ${PARTS} divides, not ${width}`);
+  const cut = source.reshape([source.shape[0] * PARTS, width / PARTS]);
+  return ops.embedding(parts, cut).reshape([parts.length / PARTS, width]);
+}
+
+/** Media of a packed row, their visual tokens made of the rows of their ids in the table of tokens. */
+function namedMedia(model: NvilaModel, { row }: TrainingBatch): MediaRows[] {
+  return row.media.map(({ kind, start, end }) => {
+    const names = row.names.subarray(start * PLACE_SLOTS, end * PLACE_SLOTS);
+    const table = model.llm.embed(names.map((id) => Math.max(id, 0))); // [rows · PLACE_SLOTS, H]
+    const [, width] = table.shape;
+    const nothing = Tensor.from(table.backend, "f32", new Float32Array(width), [1, width]);
+    const rows = ops.concatRows([table, nothing]);
+    let sum: Tensor | null = null;
+    for (let slot = 0; slot < PLACE_SLOTS; slot++) {
+      const parts = Int32Array.from({ length: (end - start) * PARTS }, (_, i) => {
+        const name = Math.floor(i / PARTS) * PLACE_SLOTS + slot;
+        const from = names[name] < 0 ? names.length : name;
+        return from * PARTS + ((i + PARTS - slot) % PARTS);
+      });
+      const part = gatherParts(rows, parts);
+      sum = sum ? ops.add(sum, part) : part;
+    }
+    return { kind, rows: sum as Tensor };
+  });
 }
 
 function tokenLosses(

@@ -27,6 +27,8 @@ export interface LearnerOptions {
 export interface Gradients {
   /** Mean over the N items. */
   readonly loss: number;
+  /** Mean over the predicted tokens alone, where names of visual tokens are learnt beside them; null where nothing else is. */
+  readonly answerLoss: number | null;
   /** Items that were learnt: tokens that were predicted, or pairs. */
   readonly tokens: number;
   /** Most that was kept for a backward pass at one time, in bytes. */
@@ -67,24 +69,32 @@ export class Learner {
     const { trained, objective = LANGUAGE_OBJECTIVE, activations = "keep", soft = null } = this.#options;
     this.parameters.clearGradients(trained);
     let [sum, tokens, savedBytes, index] = [0, 0, 0, 0];
+    const answers = { sum: 0, count: 0 };
+    let names = 0;
     for (const batch of batches) {
       const tape = new Tape(this.model.llm.backend, this.parameters.gradientsOf(trained), activations);
-      let count = 0;
+      let [count, named] = [0, 0];
       const losses = scope(() => {
         const learnt = tape.record(() => {
           const found = objective.loss(this.model, batch, { itemWeight: 1 / items, soft });
           count = found?.count ?? 0;
+          named = found?.named ?? 0;
           return found?.losses ?? null;
         });
         savedBytes = Math.max(savedBytes, tape.savedBytes);
         tape.backward();
         return learnt;
       });
-      for (const loss of losses ? await losses.readF32() : []) sum += count * loss;
-      tokens += count * (losses?.shape[0] ?? 0);
+      const all = losses ? await losses.readF32() : new Float32Array(0);
+      for (const loss of all) sum += count * loss;
+      for (const loss of all.subarray(0, all.length - named)) answers.sum += loss;
+      answers.count += all.length - named;
+      names += named;
+      tokens += count * all.length;
       await onBatch(index++);
     }
-    return { loss: sum / items, tokens, savedBytes };
+    const hasBoth = answers.count > 0 && names > 0;
+    return { loss: sum / items, answerLoss: hasBoth ? answers.sum / answers.count : null, tokens, savedBytes };
   }
 
   /** \`gradients\`, then a step of the optimiser. @param learningRates Of each component that learns, in this step. */

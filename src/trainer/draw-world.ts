@@ -1,6 +1,6 @@
 /**
  * The synthetic world as training data of a run, drawn in pieces: a run that is stopped draws only what is missing. Beside the pictures lie
- * the words: the same conversations without their pictures, each behind the caption that answers most of them, for a language model that
+ * the words: texts to say again, and the same conversations without their pictures, each behind the caption that answers most of them, for a language model that
  * is to know the world's words, and how to look up an answer, before it sees anything.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -8,6 +8,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConversationTurn } from "../data/training-sample.ts";
 import { writeWholeFile } from "../io/new-folder.ts";
+import { Dice, hashText } from "../synth/dice.ts";
+import { drawEcho } from "../synth/echoes.ts";
 import { ONE_WORD, ONE_WORD_OR_PHRASE, OPTION_LETTER } from "../synth/example.ts";
 import { FAMILY_NAMES, type FamilyName } from "../synth/families.ts";
 import { writeSynthSet } from "../world/write-synth-set.ts";
@@ -16,6 +18,7 @@ import type { RecipeStart } from "./recipe.ts";
 /** Pictures that are drawn between two places to go on from. */
 const PIECE = 1000;
 const LANGUAGE = "language.jsonl";
+const ECHOES = "echoes.jsonl";
 const LESSONS = "train-lessons.jsonl";
 /** What a model that starts from nothing sees first; in no mixture but where a recipe names it. */
 const FIRST_PICTURES: ReadonlySet<FamilyName> = new Set(["primers", "letters", "words", "lines"]);
@@ -32,7 +35,7 @@ export interface DrawOptions {
 
 /**
  * Data sets of the training split: `<family>` (questions), `<family>-captions`, `<family>-lessons` (the questions, then the caption: a picture
- * that is seen once teaches all that is known about it, and no answer can be copied from the caption) and `language`. Mixtures: `pictures`,
+ * that is seen once teaches all that is known about it, and no answer can be copied from the caption), and without pictures `language` and `echoes`. Mixtures: `pictures`,
  * `captions` and `lessons` without videos, `all`, `all-captions` and `all-lessons` with them; primers, letters, words and lines are in none.
  *
  * @param dir Folder of the world; may hold a part of it.
@@ -82,6 +85,10 @@ export async function drawWorld(
     await writeFile(join(dir, name, family, LESSONS), `${samples.map(lessonOf).join("\n")}\n`);
   }
   await writeFile(join(dir, LANGUAGE), `${language.join("\n")}\n`);
+  const echoes = Array.from({ length: 2 * count }, (_, i) =>
+    JSON.stringify({ conversations: drawEcho(new Dice(hashText(`echo ${seed} ${i}`))) }),
+  );
+  await writeFile(join(dir, ECHOES), `${echoes.join("\n")}\n`);
   const sets = FAMILY_NAMES.flatMap((family) => [
     [family, { data: file(family, "train") }] as const,
     [`${family}-captions`, { data: file(family, "train-captions") }] as const,
@@ -90,7 +97,7 @@ export async function drawWorld(
   const asked = FAMILY_NAMES.filter((family) => !FIRST_PICTURES.has(family));
   const stills = asked.filter((family) => family !== "videos");
   const written = {
-    datasets: { ...Object.fromEntries(sets), language: { data: LANGUAGE } },
+    datasets: { ...Object.fromEntries(sets), language: { data: LANGUAGE }, echoes: { data: ECHOES } },
     mixtures: {
       pictures: stills,
       captions: stills.map((family) => `${family}-captions`),

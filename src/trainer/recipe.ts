@@ -54,6 +54,8 @@ const stageSchema = z.strictObject({
    * pre-training of the vision tower).
    */
   learns: z.enum(["answers", "text", "places", "contrast"]).default("answers"),
+  /** "names": visual tokens are made of what the samples say stands where (docs/decisions/0015-places.md), and neither tower nor projector is asked. */
+  sees: z.enum(["pictures", "names"]).default("pictures"),
   /** Loss on answers by spans of the template or as the original counts them. */
   labelMode: z.enum(["span", "template-diff"]).default("span"),
   /** Deviation of the targets of time tokens, in tokens. */

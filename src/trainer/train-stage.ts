@@ -18,7 +18,7 @@ import { mediaRowCounts } from "../models/nvila/media-row-counts.ts";
 import { modelFacts } from "../models/nvila/model-facts.ts";
 import { NvilaModel } from "../models/nvila/nvila-model.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
-import { LANGUAGE_OBJECTIVE, type Objective, PLACES_OBJECTIVE } from "../train/batch-loss.ts";
+import { LANGUAGE_OBJECTIVE, NAMES_OBJECTIVE, type Objective, PLACES_OBJECTIVE } from "../train/batch-loss.ts";
 import { ContrastiveObjective } from "../train/contrastive.ts";
 import { Learner } from "../train/learner.ts";
 import { ParameterSet } from "../train/parameters.ts";
@@ -38,6 +38,8 @@ export interface LoggedStep {
   readonly totalSteps: number;
   /** Mean over the predicted tokens of the step. */
   readonly loss: number;
+  /** Mean over the predicted tokens alone, where names of visual tokens are learnt beside them; null where nothing else is. */
+  readonly answerLoss: number | null;
   readonly gradientNorm: number;
   readonly learningRate: number;
   /** Tokens that were predicted. */
@@ -101,11 +103,13 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
   const timeIds = timeTokenIds(config.timeTokens, (text) => tokenizer.encode(text));
   const { tune } = stage;
   const isContrast = stage.learns === "contrast";
-  const objective = isContrast
-    ? new ContrastiveObjective(model, parameters, seed)
-    : stage.learns === "places"
-      ? PLACES_OBJECTIVE
-      : LANGUAGE_OBJECTIVE;
+  const language = stage.sees === "names" ? NAMES_OBJECTIVE : LANGUAGE_OBJECTIVE;
+  const objective = {
+    answers: () => language,
+    text: () => language,
+    places: () => PLACES_OBJECTIVE,
+    contrast: () => new ContrastiveObjective(model, parameters, seed),
+  }[stage.learns]();
   const learner = new Learner(model, parameters, {
     trained: { vision_tower: tune.vision, mm_projector: tune.projector, llm: tune.llm, contrastive_head: isContrast },
     objective,
@@ -151,6 +155,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       pool,
       labelMode: stage.labelMode,
       learns: stage.learns === "contrast" ? "answers" : stage.learns,
+      sees: stage.sees,
       numTimeTokens: config.timeTokens?.count ?? 0,
       rowsOf: ({ kind, tileCount, blockSize }) => {
         const tiles = { count: tileCount, pixels: () => new Float32Array(0) };
@@ -211,10 +216,10 @@ async function runStep(
   loaded: readonly LoadedBatch[],
   factor: number,
   batchOf: (batch: LoadedBatch) => ReturnType<typeof modelBatch>,
-): Promise<Pick<LoggedStep, "loss" | "gradientNorm" | "tokens" | "rows" | "savedMiB">> {
+): Promise<Pick<LoggedStep, "loss" | "answerLoss" | "gradientNorm" | "tokens" | "rows" | "savedMiB">> {
   const rows = loaded.reduce((sum, batch) => sum + batch.inputIds.length, 0);
   const items = loaded.reduce((n, row) => n + objective.items({ row }), 0);
-  if (items === 0) return { loss: 0, gradientNorm: 0, tokens: 0, rows, savedMiB: 0 };
+  if (items === 0) return { loss: 0, answerLoss: null, gradientNorm: 0, tokens: 0, rows, savedMiB: 0 };
   const { learningRate: base, visionLearningRate = base, projectorLearningRate = base } = stage;
   const rates = {
     llm: base * factor,
@@ -222,14 +227,14 @@ async function runStep(
     mm_projector: projectorLearningRate * factor,
     contrastive_head: base * factor,
   };
-  const { loss, gradientNorm, tokens, savedBytes } = await learner.step(
+  const { loss, answerLoss, gradientNorm, tokens, savedBytes } = await learner.step(
     loaded.map(batchOf),
     items,
     rates,
     () => new Promise(setImmediate),
   );
   if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) {
-    return { loss, gradientNorm, tokens, rows, savedMiB: Math.round(savedBytes / 2 ** 20) };
+    return { loss, answerLoss, gradientNorm, tokens, rows, savedMiB: Math.round(savedBytes / 2 ** 20) };
   }
   throw new RequestError(
     "train",

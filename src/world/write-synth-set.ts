@@ -150,7 +150,14 @@ async function writeExample(
   const { layout, framesPerSecond, frames, exchanges, caption } = example;
   const [{ width, height }] = frames;
   const share = (part: number, whole: number): number => Math.round((part / whole) * 1000) / 1000;
-  const named = (example.places ?? []).map(({ x, y, text }) => [share(x, width), share(y, height), text]);
+  const named = frames.flatMap((frame, i) =>
+    frame.places.map(({ x, y, text }) => [
+      share(x, width),
+      share(y, height),
+      text,
+      ...(framesPerSecond === null ? [] : [(i + 0.5) / framesPerSecond]),
+    ]),
+  );
   const places = named.length === 0 ? {} : { places: named };
   const duration = framesPerSecond === null ? {} : { duration: frames.length / framesPerSecond };
   const common = { id: `${family}-${split}-${number}`, [kind]: file, ...duration, ...places };

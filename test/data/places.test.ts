@@ -1,31 +1,57 @@
 /** Names of what stands where, as targets of a picture's visual tokens. */
 import { describe, expect, it } from "vitest";
 import { fuseSample, packSamples } from "../../src/data/packing.ts";
-import { placeTargets } from "../../src/data/places.ts";
+import { PLACE_SLOTS, placeTargets, videoTargets } from "../../src/data/places.ts";
 import { type NamedPlace, readTrainingSample } from "../../src/data/training-sample.ts";
 
 const code = (text: string): number => text.charCodeAt(0);
+const encode = (text: string): number[] => [...text].map(code);
+const none = -100;
+const [tab, lineBreak, a, b, c, d] = ["\t", "\n", "a", "b", "c", "d"].map(code);
 
 describe("places", () => {
-  it("gives each visual token the name that stands nearest to its middle", () => {
+  it("gives each visual token its names in reading order, their end, its column and its line", () => {
     const places: NamedPlace[] = [
-      [0.05, 0.1, "a"], // the first token's corner
-      [0.12, 0.26, "b"], // nearer to its middle
-      [0.99, 0.99, "c"],
-      [0.6, 0.2, "d"],
+      [0.2, 0.1, "c"], // right of b, above d
+      [0.05, 0.4, "d"],
+      [0.12, 0.2, "b"],
+      [0.99, 0.99, "ab"],
+      [0.6, 0.2, "abcde"],
       [1.2, 0.5, "outside"],
       [-0.1, 0.5, "outside"],
     ];
     // Two tiles side by side, 2 × 2 tokens each: a map of 4 columns and 2 lines.
-    const none = -100;
-    const map = [code("b"), none, code("d"), none, none, none, none, code("c")];
-    expect(placeTargets(places, { tiles: { rows: 1, cols: 2 }, rows: 8 }, code)).toEqual(map);
-    expect(placeTargets(places, { tiles: { rows: 1, cols: 2 }, rows: 9 }, code)).toEqual([...map, none]);
-    expect(placeTargets(places, { tiles: null, rows: 1 }, code)).toEqual([code("d")]);
+    const map = [
+      [b, c, d, tab, a, a],
+      [tab, none, none, none, b, a],
+      [a, b, c, d, c, a],
+      [lineBreak, none, none, none, d, a],
+      [tab, none, none, none, a, b],
+      [tab, none, none, none, b, b],
+      [tab, none, none, none, c, b],
+      [a, b, lineBreak, none, d, b],
+    ];
+    const nothing = new Array<number>(PLACE_SLOTS).fill(none);
+    expect(placeTargets(places, { tiles: { rows: 1, cols: 2 }, rows: 8 }, encode)).toEqual(map.flat());
+    const behind = placeTargets(places, { tiles: { rows: 1, cols: 2 }, rows: 9 }, encode);
+    expect(behind).toEqual([...map, nothing].flat());
+    expect(placeTargets([], { tiles: null, rows: 1 }, encode)).toEqual([lineBreak, none, none, none, a, a]);
   });
 
   it("names nothing where visual tokens make no map", () => {
-    expect(placeTargets([[0.5, 0.5, "a"]], { tiles: { rows: 1, cols: 2 }, rows: 14 }, code)).toBeNull();
+    expect(placeTargets([[0.5, 0.5, "a"]], { tiles: { rows: 1, cols: 2 }, rows: 14 }, encode)).toBeNull();
+    expect(videoTargets([[0.5, 0.5, "a"]], { frames: 4, rows: 17, durationSeconds: 2 }, encode)).toBeNull();
+  });
+
+  it("names what each frame of a video shows at its time", () => {
+    const places: NamedPlace[] = [
+      [0.5, 0.5, "a", 0.2],
+      [0.5, 0.5, "b", 1.9],
+      [0.6, 0.5, "c"],
+    ];
+    const frames = [[a, c], [c], [c], [b, c]];
+    const targets = frames.flatMap((names) => [...[...names, lineBreak, none, none, none].slice(0, 4), a, a]);
+    expect(videoTargets(places, { frames: 4, rows: 4, durationSeconds: 2 }, encode)).toEqual(targets);
   });
 
   it("goes with the rows of media, cut with them and packed with their sample", () => {
@@ -33,24 +59,22 @@ describe("places", () => {
     const sample = { ids: [1, image, 2, 3], labels: [-100, -100, -100, 3], mediaRows: [3] };
     const options = { imageId: image, videoId: video, maxLength: 100 };
     const plain = fuseSample(sample, options);
-    expect([plain.labels, plain.names]).toEqual([
-      [-100, -100, -100, -100, -100, 3],
-      [-100, -100, -100, -100, -100, -100],
-    ]);
-    const named = fuseSample({ ...sample, mediaNames: [[7, -100, 9]] }, options);
-    expect(named).toEqual({ ...plain, names: [-100, 7, -100, 9, -100, -100] });
-    expect(fuseSample({ ...sample, mediaNames: [[7, -100, 9]] }, { ...options, maxLength: 3 }).names).toEqual([
-      -100, 7, -100,
-    ]);
+    const nothing = (rows: number): number[] => new Array<number>(rows * PLACE_SLOTS).fill(none);
+    expect([plain.labels, plain.names]).toEqual([[-100, -100, -100, -100, -100, 3], nothing(6)]);
+    const shown = Array.from({ length: 3 * PLACE_SLOTS }, (_, i) => i);
+    const named = fuseSample({ ...sample, mediaNames: [shown] }, options);
+    expect(named).toEqual({ ...plain, names: [...nothing(1), ...shown, ...nothing(2)] });
+    const cut = fuseSample({ ...sample, mediaNames: [shown] }, { ...options, maxLength: 3 });
+    expect(cut.names).toEqual([...nothing(1), ...shown.slice(0, 2 * PLACE_SLOTS)]);
     expect([...packSamples([plain, named]).names]).toEqual([...plain.names, ...named.names]);
   });
 
   it("refuses places that are none", () => {
     const sample = (places: unknown) => ({ conversations: [{ from: "human", value: "a" }], places });
     expect(readTrainingSample(sample([[0.5, 0.5, "x"]]), "s").places).toEqual([[0.5, 0.5, "x"]]);
-    for (const places of ["x", [1], [[0.5, "x"]], [[0.5, 0.5, ""]], [["0", 0, "x"]]]) {
+    for (const places of ["x", [1], [[0.5, "x"]], [[0.5, 0.5, ""]], [["0", 0, "x"]], [[0, 0, "x", "1"]]]) {
       expect(() => readTrainingSample(sample(places), "s"), JSON.stringify(places)).toThrow(
-        /s: expected ("places" to be a list|a place to be \[x, y, "text"\])/,
+        /s: expected ("places" to be a list|a place to be \[x, y, "text"\], or )/,
       );
     }
   });

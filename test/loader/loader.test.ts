@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parquetWriteFile } from "hyparquet-writer";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PLACE_SLOTS } from "../../src/data/places.ts";
 import { BatchLoader, type BatchLoaderOptions, type TrainingBatch } from "../../src/loader/batch-loader.ts";
 import { openJsonSamples } from "../../src/loader/json-samples.ts";
 import { MediaPool } from "../../src/loader/media-pool.ts";
@@ -156,16 +157,24 @@ describe("loader", () => {
     // The second has two pictures: it learns its answer alone.
     expect([batch.samples, skipped]).toEqual([["placed[0]", "placed[1]"], []]);
     const [{ start, end }] = batch.media;
-    const names = batch.names.subarray(start, end);
-    expect(names[0]).toBe(tokenizer.encode("A")[0]);
-    expect(names[names.length - 1]).toBe(tokenizer.encode("B")[0]);
-    expect(batch.names.filter((id) => id >= 0).length).toBe(2);
+    const names = batch.names.subarray(start * PLACE_SLOTS, end * PLACE_SLOTS);
+    const [a, b, tab, lineBreak] = ["A", "B", "\t", "\n"].map((text) => tokenizer.encode(text)[0]);
+    expect([...names.slice(0, 3)]).toEqual([a, tab, -100]);
+    expect([...names.slice(-PLACE_SLOTS).slice(0, 3)]).toEqual([b, lineBreak, -100]);
+    const outside = [batch.names.subarray(0, start * PLACE_SLOTS), batch.names.subarray(end * PLACE_SLOTS)];
+    expect(outside.every((part) => part.every((id) => id === -100))).toBe(true);
     const alone = await load("good", 0, { learns: "places" });
     expect([alone.counts.empty, alone.skipped[0]]).toEqual([4, expect.stringMatching(/nothing of its places is left/)]);
     const named = await load("placed", 0, { learns: "places" });
     expect([(named.batches[0] as TrainingBatch).samples, named.counts]).toEqual([
       ["placed[0]"],
       { broken: 0, empty: 1 },
+    ]);
+    const shown = await load("placed", 0, { sees: "names" });
+    expect([(shown.batches[0] as TrainingBatch).samples, shown.counts.empty, shown.skipped[0]]).toEqual([
+      ["placed[0]"],
+      1,
+      expect.stringMatching(/it does not say what its media show/),
     ]);
     // Tiles that are items of their own make no map, whatever the rows.
     const tiled = await load("placed", 0, { rowsOf: ({ tileCount }) => 4 * tileCount + 3 });

@@ -25,6 +25,7 @@ export const STAGE: Stage = {
   maxGradientNorm: 1,
   activations: "keep",
   saveSteps: 3,
+  sees: "pictures",
   learns: "answers",
   labelMode: "span",
   softStd: 1,

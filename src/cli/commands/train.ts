@@ -110,10 +110,13 @@ async function given({
   return { from: model, registry: await readRegistry(data), mixture: mixture ?? null };
 }
 
-function describeStep(stage: string, { step, totalSteps, loss, rows, samples, seconds }: LoggedStep): string {
+function describeStep(
+  stage: string,
+  { step, totalSteps, loss, answerLoss, rows, samples, seconds }: LoggedStep,
+): string {
   const left = Math.round(((totalSteps - step) * seconds) / 60);
   return (
-    `${stage} ${formatBar(step / totalSteps)} step ${step}/${totalSteps} loss ${loss.toFixed(4)} ` +
+    `${stage} ${formatBar(step / totalSteps)} step ${step}/${totalSteps} loss ${loss.toFixed(4)} ${answerLoss === null ? "" : `(answers ${answerLoss.toFixed(4)}) `}` +
     `${(samples / seconds).toFixed(1)} samples/s ${Math.round(rows / seconds)} rows/s, ${left} min left`
   );
 }
