@@ -9,8 +9,9 @@ import { prepare, ROOT } from "./prepare.mjs";
 /** How the benchmarks that nvila-tiny learnt from ask for short answers. */
 const BRIEFLY = "\nAnswer the question using a single word or phrase.";
 const ASKED = [
-  ["assets/scene.png", "How many objects are there?"],
-  ["assets/scene.png", "What colour is the largest object?"],
+  ["assets/scene.png", "What shape is the leftmost object?"],
+  ["assets/chart.png", "How many points are there?"],
+  ["assets/receipt.png", "How many items were bought?"],
 ];
 
 prepare();
