@@ -14,7 +14,7 @@ export interface ConversationTurn {
   readonly value: string;
 }
 
-/** A point in a picture, 0 … 1 from its left and its top, and what is to be seen there. */
+/** A point in a picture, 0 … 1 from its left and its top, and what is to be seen there; in a video at which second, absent: all along. */
 export type NamedPlace = readonly [x: number, y: number, text: string, seconds?: number];
 
 export interface TrainingSample {

@@ -116,7 +116,13 @@ export function readRecipe(nameOrPath: string): Recipe {
   }
   const parsed = recipeSchema.safeParse(readJsonFile(path));
   if (!parsed.success) throw new RequestError("recipe", `cannot use ${path}:\n${z.prettifyError(parsed.error)}`);
-  for (const { name, globalBatch, microBatch } of parsed.data.stages) {
+  for (const { name, globalBatch, microBatch, learns, sees } of parsed.data.stages) {
+    if (sees === "names" && (learns === "places" || learns === "contrast")) {
+      throw new RequestError(
+        "recipe",
+        `expected "sees": "pictures" in stage "${name}" of ${path}, which learns ${learns}: names in place of pictures leave the tower nothing to learn from`,
+      );
+    }
     if (globalBatch % microBatch !== 0) {
       throw new RequestError(
         "recipe",

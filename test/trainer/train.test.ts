@@ -131,6 +131,8 @@ describe("recipes", () => {
     const path = join(folder, "bad.json");
     writeFileSync(path, JSON.stringify({ ...recipe({ globalBatch: 3 }) }));
     expect(() => readRecipe(path)).toThrow(/microBatch to divide globalBatch/);
+    writeFileSync(path, JSON.stringify(recipe({ sees: "names", learns: "places" })));
+    expect(() => readRecipe(path)).toThrow(/"sees": "pictures" in stage "all" .*which learns places/);
     writeFileSync(path, JSON.stringify({ ...recipe(), speed: 1 }));
     expect(() => readRecipe(path)).toThrow(/speed/);
     expect(() => readRecipe("nothing")).toThrow(/paper, scripts-nvila, scripts-nvila-lite, tiny/);

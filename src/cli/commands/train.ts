@@ -115,8 +115,9 @@ function describeStep(
   { step, totalSteps, loss, answerLoss, rows, samples, seconds }: LoggedStep,
 ): string {
   const left = Math.round(((totalSteps - step) * seconds) / 60);
+  const ofAnswers = answerLoss === null ? "" : `(answers ${answerLoss.toFixed(4)}) `;
   return (
-    `${stage} ${formatBar(step / totalSteps)} step ${step}/${totalSteps} loss ${loss.toFixed(4)} ${answerLoss === null ? "" : `(answers ${answerLoss.toFixed(4)}) `}` +
+    `${stage} ${formatBar(step / totalSteps)} step ${step}/${totalSteps} loss ${loss.toFixed(4)} ${ofAnswers}` +
     `${(samples / seconds).toFixed(1)} samples/s ${Math.round(rows / seconds)} rows/s, ${left} min left`
   );
 }
