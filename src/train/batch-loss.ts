@@ -113,8 +113,13 @@ export function batchLoss(
   ); // [n, H]
   const told = wanted.map((t) => targets[t]);
   if (shown.length === 0) return tokenLosses(model, hidden, told, options);
-  const all = ops.concatRows([hidden, shownRows(model, embeds, shown)]);
-  return tokenLosses(model, all, Int32Array.of(...told, ...shown.map((t) => row.names[t])), options);
+  const both = new Int32Array(told.length + shown.length); // too many for arguments of one call
+  both.set(told);
+  both.set(
+    shown.map((t) => row.names[t]),
+    told.length,
+  );
+  return tokenLosses(model, ops.concatRows([hidden, shownRows(model, embeds, shown)]), both, options);
 }
 
 function encodedMedia(model: NvilaModel, { calls }: TrainingBatch): MediaRows[] {
