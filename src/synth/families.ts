@@ -6,7 +6,7 @@ import { drawDocument } from "./documents.ts";
 import type { Family, SynthExample } from "./example.ts";
 import type { Split } from "./font.ts";
 import { drawInterface } from "./interfaces.ts";
-import { drawLetters, drawLines, drawWords } from "./letters.ts";
+import { drawLetters, drawLines, drawPage, drawWords } from "./letters.ts";
 import { drawPrimer } from "./primers.ts";
 import { drawScene } from "./scenes.ts";
 import { drawVideo } from "./videos.ts";
@@ -31,6 +31,11 @@ export const FAMILIES = {
     draw: drawLines,
     standsFor: "reading of a model that starts from nothing",
     shows: "lines of words and of random characters",
+  },
+  pages: {
+    draw: drawPage,
+    standsFor: "small print for a model that starts from nothing",
+    shows: "pages full of words and random characters",
   },
   documents: { draw: drawDocument, standsFor: "DocVQA", shows: "lines, receipts, forms, tables, long pages" },
   charts: { draw: drawChart, standsFor: "ChartQA", shows: "bars, lines, pies, groups with legends" },

@@ -1,12 +1,14 @@
 /**
  * Letters to learn reading from, many for what a picture costs: grids with a letter in each visual token of a small square, which a model that
- * starts from nothing can line up with its answer one by one, then lines of words and of random characters, where no knowledge of words helps.
+ * starts from nothing can line up with its answer one by one, then lines of words and of random characters, where no knowledge of words helps, and whole pages of small print.
  */
-import { Canvas } from "./canvas.ts";
+import { Canvas, type Colour } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Drawn, type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import { drawText, type Font, fontsOf, measureText, type Split } from "./font.ts";
+import { COLOUR_NAMES, COLOURS } from "./objects.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
+import { fillBox } from "./shapes.ts";
 import { ORDINALS, Writer } from "./words.ts";
 
 /** Pixels of a grid's side and letters along it: 28 pixels for each, two patches of nvila-tiny. */
@@ -101,6 +103,48 @@ export function drawLines(dice: Dice, split: Split): SynthExample {
   });
   const drawn: Drawn = { exchanges: rowQuestions(lines, "line"), caption: `A note: ${lines.join("; ")}.` };
   return still(dice, split, weather(canvas, dice), `${count} lines`, drawn);
+}
+
+const WHITE: Colour = [255, 255, 255];
+
+/**
+ * A page full of small print, as small as on screens, charts and documents: the most characters for what a picture costs. Bands of their own face,
+ * size and colours, some light on dark; words with gaps of every width between them, so that they stand anywhere.
+ */
+export function drawPage(dice: Dice, split: Split): SynthExample {
+  const [width, height] = [dice.int(180, 280), dice.int(180, 280)];
+  const canvas = new Canvas(width, height, paperTint(dice, split));
+  const write = new Writer(dice, split);
+  const bands = dice.int(1, 4);
+  const lines: string[] = [];
+  for (let band = 0; band < bands; band++) {
+    const [top, bottom] = [(height * band) / bands, (height * (band + 1)) / bands];
+    const style = { font: dice.pick(fontsOf(split)), size: dice.float(7.5, 13), colour: inkColour(dice, split) };
+    if (dice.chance(0.35)) {
+      const ground = dice.chance(0.5) ? style.colour : COLOURS[dice.pick(COLOUR_NAMES)];
+      fillBox(canvas, { x: 0, y: top, width, height: bottom - top }, ground);
+      style.colour = WHITE;
+    }
+    const step = style.size * dice.float(1.5, 2.4);
+    for (let y = top + dice.float(2, 6); y + style.size * 1.4 < bottom; y += step) {
+      const words: string[] = [];
+      for (let x = dice.float(3, 20); ; ) {
+        const text = dice.chance(0.3) ? `${word(dice, write)} ${word(dice, write)}` : word(dice, write);
+        const end = x + measureText(text, style);
+        if (end > width - 3) break;
+        drawText(canvas, text, { x, y }, style);
+        words.push(text);
+        x = end + style.size * dice.float(0.6, dice.chance(0.3) ? 4 : 1.2);
+      }
+      if (words.length > 0) lines.push(words.join(" "));
+    }
+  }
+  if (lines.length === 0) return drawPage(dice, split); // every word was wider than the page
+  const drawn: Drawn = {
+    exchanges: rowQuestions(lines.slice(0, ORDINALS.length), "line"),
+    caption: `A page: ${lines.join("; ")}.`,
+  };
+  return still(dice, split, weather(canvas, dice), `${bands} bands`, drawn);
 }
 
 /** Words until the line is about `width` wide. */

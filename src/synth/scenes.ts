@@ -7,6 +7,18 @@ import type { Split } from "./font.ts";
 import { COLOUR_NAMES, drawPair, drawThing, nameOf, SHAPES, type Thing } from "./objects.ts";
 import { gradientCanvas, weather } from "./paper.ts";
 import { fillBox, strokePath } from "./shapes.ts";
+import {
+  type Asked,
+  colourOf,
+  countOf,
+  countOfThose,
+  existenceOf,
+  leftmostOf,
+  onlyOnes,
+  relationBetween,
+  relationOf,
+  shapeOf,
+} from "./thing-questions.ts";
 
 const GROUNDS: Readonly<Record<Split, readonly (readonly [Colour, Colour])[]>> = {
   train: [
@@ -98,61 +110,34 @@ function placeThings(dice: Dice, split: Split, canvas: Canvas): Thing[] {
 
 function questions(dice: Dice, things: readonly Thing[]): Exchange[] {
   const exchanges: Exchange[] = [];
-  const unique = <K extends "shape" | "colour">(key: K): Thing[] =>
-    things.filter((thing) => things.filter((other) => other[key] === thing[key]).length === 1);
-  const named = things.filter((thing) => things.filter((other) => nameOf(other) === nameOf(thing)).length === 1);
-  for (const thing of unique("shape").slice(0, 2)) {
-    exchanges.push(ask(`What colour is the ${thing.shape}?`, thing.colour, "colour", 1 / COLOUR_NAMES.length));
-  }
-  for (const thing of unique("colour").slice(0, 2)) {
-    exchanges.push(ask(`What shape is the ${thing.colour} object?`, thing.shape, "shape", 1 / SHAPES.length));
-  }
+  const ask = ({ question, answer }: Asked, kind: string, chance: number): void => {
+    exchanges.push({ question: question + ONE_WORD_OR_PHRASE, answers: [answer], metric: "exact", kind, chance });
+  };
+  for (const thing of onlyOnes(things, ["shape"]).slice(0, 2)) ask(colourOf(thing), "colour", 1 / COLOUR_NAMES.length);
+  for (const thing of onlyOnes(things, ["colour"]).slice(0, 2)) ask(shapeOf(thing), "shape", 1 / SHAPES.length);
   const one = dice.pick(things);
-  const count = (test: (thing: Thing) => boolean): string => String(things.filter(test).length);
-  exchanges.push(ask("How many objects are there?", String(things.length), "count", 1 / 7));
-  exchanges.push(
-    ask(
-      `How many ${plural(one.shape)} are there?`,
-      count((t) => t.shape === one.shape),
-      "count",
-      1 / 4,
-    ),
-  );
-  exchanges.push(
-    ask(
-      `How many ${one.colour} objects are there?`,
-      count((t) => t.colour === one.colour),
-      "count",
-      1 / 4,
-    ),
-  );
-  const asked = dice.chance(0.5) ? one : { colour: dice.pick(COLOUR_NAMES), shape: dice.pick(SHAPES) };
-  const isThere = things.some((thing) => nameOf(thing) === nameOf(asked));
-  exchanges.push(
-    ask(`Is there ${asked.colour === "orange" ? "an" : "a"} ${nameOf(asked)}?`, isThere ? "yes" : "no", "exist", 1 / 2),
-  );
+  ask(countOf(things), "count", 1 / 7);
+  ask(countOfThose(things, "shape", one.shape), "count", 1 / 4);
+  ask(countOfThose(things, "colour", one.colour), "count", 1 / 4);
+  ask(existenceOf(things, dice.chance(0.5) ? one : anyPair(dice)), "exist", 1 / 2);
+  const named = onlyOnes(things, ["shape", "colour"]);
   if (named.length >= 2) {
     const [a, b] = dice.sample(named, 2);
-    const [dx, dy] = [a.centre.x - b.centre.x, a.centre.y - b.centre.y];
-    const isLevel = Math.abs(dx) > Math.abs(dy);
-    const truth = isLevel ? (dx < 0 ? "left" : "right") : dy < 0 ? "above" : "below";
-    if (Math.max(Math.abs(dx), Math.abs(dy)) > 24) {
-      const said = dice.chance(0.5) ? truth : { left: "right", right: "left", above: "below", below: "above" }[truth];
-      const phrase = said === "left" || said === "right" ? `${said} of` : said;
-      exchanges.push(
-        ask(`Is the ${nameOf(a)} ${phrase} the ${nameOf(b)}?`, said === truth ? "yes" : "no", "relation", 1 / 2),
-      );
-    }
+    const relation = relationOf(a.centre, b.centre, 24);
+    if (relation) ask(relationBetween(a, b, relation, dice.chance(0.5)), "relation", 1 / 2);
   }
   const biggest = [...things].sort((a, b) => b.radius - a.radius);
   if (biggest.length > 1 && biggest[0].radius > biggest[1].radius * 1.2) {
-    exchanges.push(ask("What colour is the largest object?", biggest[0].colour, "largest", 1 / COLOUR_NAMES.length));
+    const asked = { question: "What colour is the largest object?", answer: biggest[0].colour };
+    ask(asked, "largest", 1 / COLOUR_NAMES.length);
   }
-  const leftmost = [...things].sort((a, b) => a.centre.x - b.centre.x);
-  if (leftmost.length > 1 && leftmost[1].centre.x - leftmost[0].centre.x > 16) {
-    exchanges.push(ask("What shape is the leftmost object?", leftmost[0].shape, "position", 1 / SHAPES.length));
-  }
+  const leftmost = leftmostOf(things, 16);
+  if (leftmost) ask(leftmost, "position", 1 / SHAPES.length);
   return exchanges;
+}
+
+function anyPair(dice: Dice): Pick<Thing, "colour" | "shape"> {
+  return { colour: dice.pick(COLOUR_NAMES), shape: dice.pick(SHAPES) };
 }
 
 /** "From left to right: red circle, blue star. From top to bottom: …": every thing in an order that the picture decides, so that all of it can be learnt. */
@@ -163,14 +148,6 @@ function captionOf(things: readonly Thing[]): string {
       .map(nameOf)
       .join(", ");
   return `From left to right: ${along("x")}. From top to bottom: ${along("y")}.`;
-}
-
-function ask(question: string, answer: string, kind: string, chance: number): Exchange {
-  return { question: question + ONE_WORD_OR_PHRASE, answers: [answer], metric: "exact", kind, chance };
-}
-
-function plural(word: string): string {
-  return word === "cross" ? "crosses" : `${word}s`;
 }
 
 function distance(thing: Thing, { x, y }: Thing["centre"]): number {

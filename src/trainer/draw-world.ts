@@ -6,9 +6,10 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ConversationTurn } from "../data/training-sample.ts";
+import type { ConversationTurn, NamedPlace } from "../data/training-sample.ts";
 import { writeWholeFile } from "../io/new-folder.ts";
 import { Dice, hashText } from "../synth/dice.ts";
+import { drawDrills } from "../synth/drills.ts";
 import { drawEcho } from "../synth/echoes.ts";
 import { ONE_WORD, ONE_WORD_OR_PHRASE, OPTION_LETTER } from "../synth/example.ts";
 import { FAMILY_NAMES, type FamilyName } from "../synth/families.ts";
@@ -20,10 +21,17 @@ const PIECE = 1000;
 const LANGUAGE = "language.jsonl";
 const ECHOES = "echoes.jsonl";
 const LESSONS = "train-lessons.jsonl";
+const QUESTIONS = "train-questions.jsonl";
+/** Many questions of one kind about each scene; the first few of them are about four things at most. */
+const DRILLS = "drills.jsonl";
+const FEW_DRILLS = "drills-few.jsonl";
+const FEW = 4;
 /** What a model that starts from nothing sees first; in no mixture but where a recipe names it. */
-const FIRST_PICTURES: ReadonlySet<FamilyName> = new Set(["primers", "letters", "words", "lines"]);
+const FIRST_PICTURES: ReadonlySet<FamilyName> = new Set(["primers", "letters", "words", "lines", "pages"]);
 /** Random characters are no language. */
-const UNREADABLE: ReadonlySet<FamilyName> = new Set(["letters", "words", "lines"]);
+const UNREADABLE: ReadonlySet<FamilyName> = new Set(["letters", "words", "lines", "pages"]);
+/** Whose things are asked about in drills. */
+const DRILLED: ReadonlySet<FamilyName> = new Set(["scenes", "primers"]);
 const INSTRUCTIONS = [ONE_WORD_OR_PHRASE, ONE_WORD, OPTION_LETTER];
 const MARK = /^<(image|video)>\n/;
 
@@ -35,8 +43,8 @@ export interface DrawOptions {
 
 /**
  * Data sets of the training split: `<family>` (questions), `<family>-captions`, `<family>-lessons` (the questions, then the caption: a picture
- * that is seen once teaches all that is known about it, and no answer can be copied from the caption), and without pictures `language` and `echoes`. Mixtures: `pictures`,
- * `captions` and `lessons` without videos, `all`, `all-captions` and `all-lessons` with them; primers, letters, words and lines are in none.
+ * that is seen once teaches all that is known about it, and no answer can be copied from the caption), `<family>-questions` (lessons without the
+ * caption), `drills` and `drills-few` (about the things of scenes and primers), and without pictures `language` and `echoes`. Mixtures: `pictures`, `captions` and `lessons` without videos, `all`, `all-captions` and `all-lessons` with them; primers, letters, words, lines and pages are in none.
  *
  * @param dir Folder of the world; may hold a part of it.
  * @returns Path of its registry.
@@ -79,12 +87,24 @@ export async function drawWorld(
   const file = (family: FamilyName, kind: string): string[] =>
     pieces.filter((piece) => piece.family === family).map(({ name }) => `${name}/${family}/${kind}.jsonl`);
   const language: string[] = [];
+  const drills: string[] = [];
+  const fewDrills: string[] = [];
   for (const { family, name } of pieces) {
     const samples = samplesOf(join(dir, name, family));
     if (!UNREADABLE.has(family)) language.push(...samples.map(wordsOf));
     await writeFile(join(dir, name, family, LESSONS), `${samples.map(lessonOf).join("\n")}\n`);
+    await writeFile(join(dir, name, family, QUESTIONS), `${samples.map(questionsOf).join("\n")}\n`);
+    if (!DRILLED.has(family)) continue;
+    for (const [i, { questions }] of samples.entries()) {
+      const drill = drillOf(questions, `${name}/${family}`, new Dice(hashText(`drill ${seed} ${name} ${i}`)));
+      if (drill === null) continue;
+      if (family === "scenes") drills.push(drill);
+      if ((questions.places?.length ?? 0) <= 2 * FEW) fewDrills.push(drill);
+    }
   }
   await writeFile(join(dir, LANGUAGE), `${language.join("\n")}\n`);
+  await writeFile(join(dir, DRILLS), `${drills.join("\n")}\n`);
+  await writeFile(join(dir, FEW_DRILLS), `${fewDrills.join("\n")}\n`);
   const echoes = Array.from({ length: 2 * count }, (_, i) =>
     JSON.stringify({ conversations: drawEcho(new Dice(hashText(`echo ${seed} ${i}`))) }),
   );
@@ -93,11 +113,18 @@ export async function drawWorld(
     [family, { data: file(family, "train") }] as const,
     [`${family}-captions`, { data: file(family, "train-captions") }] as const,
     [`${family}-lessons`, { data: file(family, "train-lessons") }] as const,
+    [`${family}-questions`, { data: file(family, "train-questions") }] as const,
   ]);
   const asked = FAMILY_NAMES.filter((family) => !FIRST_PICTURES.has(family));
   const stills = asked.filter((family) => family !== "videos");
   const written = {
-    datasets: { ...Object.fromEntries(sets), language: { data: LANGUAGE }, echoes: { data: ECHOES } },
+    datasets: {
+      ...Object.fromEntries(sets),
+      language: { data: LANGUAGE },
+      echoes: { data: ECHOES },
+      drills: { data: DRILLS },
+      "drills-few": { data: FEW_DRILLS },
+    },
     mixtures: {
       pictures: stills,
       captions: stills.map((family) => `${family}-captions`),
@@ -122,16 +149,22 @@ interface Conversation {
   readonly conversations: readonly ConversationTurn[];
 }
 
+/** What is asked about a picture, and what is known of it. */
+interface Questions extends Conversation {
+  readonly image?: string;
+  readonly places?: readonly NamedPlace[];
+}
+
 /** A picture's two samples. */
 interface Pair {
-  readonly questions: Conversation;
+  readonly questions: Questions;
   readonly caption: Conversation;
 }
 
 function samplesOf(folder: string): Pair[] {
   const captions = linesOf(join(folder, "train-captions.jsonl"));
   return linesOf(join(folder, "train.jsonl")).map((line, i) => ({
-    questions: JSON.parse(line) as Conversation,
+    questions: JSON.parse(line) as Questions,
     caption: JSON.parse(captions[i]) as Conversation,
   }));
 }
@@ -146,6 +179,22 @@ function wordsOf({ questions, caption }: Pair): string {
 function lessonOf({ questions, caption }: Pair): string {
   const conversations = [...instructedOnce(questions.conversations), ...withoutMarks(caption.conversations)];
   return JSON.stringify({ ...questions, questions: undefined, conversations });
+}
+
+/** The picture and its questions. */
+function questionsOf({ questions }: Pair): string {
+  return JSON.stringify({ ...questions, questions: undefined, conversations: instructedOnce(questions.conversations) });
+}
+
+/** The same picture with many questions of one kind; null where it shows no things. @param folder Of the family, from the world's. */
+function drillOf({ image, places = [] }: Questions, folder: string, dice: Dice): string | null {
+  const drills = drawDrills(dice, places);
+  if (drills === null) return null;
+  const conversations = drills.flatMap(({ question, answer }, i) => [
+    { from: "human", value: i === 0 ? `<image>\n${question}${ONE_WORD_OR_PHRASE}` : question },
+    { from: "gpt", value: answer },
+  ]);
+  return JSON.stringify({ image: `${folder}/${image}`, places, conversations });
 }
 
 /** How to answer is said once, as in LLaVA's conversations of many short answers. */

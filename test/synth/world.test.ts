@@ -17,6 +17,7 @@ const HASHES: Readonly<Record<FamilyName, string>> = {
   letters: "126f5a5b72a05e61",
   words: "bf4d267ba97a4546",
   lines: "da970a9b799ed5c1",
+  pages: "d9797227aa8c725f",
   documents: "b0e6259293137f18",
   charts: "6cf4b1f5c7a8ff08",
   scenes: "5115773b466ab939",
@@ -133,7 +134,7 @@ describe("world", () => {
       return found;
     });
     const [train, validation, test] = layouts;
-    if (["videos", "primers", "letters", "words", "lines"].includes(family)) return; // the same kinds everywhere; grounds, pairs, fonts and words differ
+    if (["videos", "primers", "letters", "words", "lines", "pages"].includes(family)) return; // the same kinds everywhere; grounds, pairs, fonts and words differ
     for (const layout of [...validation, ...test]) expect(train.has(layout), layout).toBe(false);
   });
 
@@ -148,6 +149,7 @@ describe("world", () => {
       }
       const read = all.map(({ text }) => text).join("");
       if (family === "lines") expect(read).toBe(caption.slice(8, -1).replaceAll("; ", ""));
+      if (family === "pages") expect(read.replaceAll(" ", "")).toBe(caption.slice(8, -1).replaceAll(/; | /g, ""));
       if (family === "letters") expect(read.length).toBe(64);
       if (family === "videos")
         expect(frames.some(({ places }) => places.length !== frames[0].places.length)).toBe(

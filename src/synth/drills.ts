@@ -1,0 +1,93 @@
+/**
+ * Many questions of one kind about the things of a picture, for a language model that sees names in place of pixels (docs/decisions/0015-places.md).
+ * The questions of scenes come a few at a time and all kinds at once, so most could be answered from what was answered before; to find the thing that a word means, or to
+ * count, is learnt where nothing else helps.
+ */
+import type { NamedPlace } from "../data/training-sample.ts";
+import type { Dice } from "./dice.ts";
+import { COLOUR_NAMES, SHAPES } from "./objects.ts";
+import {
+  type Asked,
+  colourOf,
+  countOf,
+  countOfThose,
+  existenceOf,
+  leftmostOf,
+  type NamedThing,
+  onlyOnes,
+  relationBetween,
+  relationOf,
+  shapeOf,
+} from "./thing-questions.ts";
+
+/** Questions about one picture at most. */
+const MOST = 16;
+
+/** Nearer than these shares of the side, things stand neither left nor right, neither above nor below each other. */
+const [APART, LEFT] = [0.1, 0.06];
+
+/**
+ * Questions of one kind and their answers.
+ *
+ * @param places Of a scene: each thing's colour and shape, one after the other.
+ * @returns Null where there is nothing to ask: fewer than two things, or other names than those of things.
+ */
+export function drawDrills(dice: Dice, places: readonly NamedPlace[]): Asked[] | null {
+  const things = thingsOf(places);
+  if (things === null || things.length < 2) return null;
+  const counts = (key: "shape" | "colour"): Asked[] =>
+    [...new Set(things.map((thing) => thing[key]))].map((name) => countOfThose(things, key, name));
+  const coloursOfShapes = [...onlyOnes(things, ["shape"]).map(colourOf), ...counts("shape"), countOf(things)];
+  const shapesOfColours = [...onlyOnes(things, ["colour"]).map(shapeOf), ...counts("colour")];
+  const leftmost = leftmostOf(things, LEFT);
+  if (leftmost) shapesOfColours.push(leftmost);
+  const kinds = [
+    coloursOfShapes,
+    coloursOfShapes, // twice: it begins last
+    shapesOfColours,
+    existence(dice, things),
+    relations(dice, things),
+  ].filter((asked) => asked.length >= 2);
+  return dice.sample(dice.pick(kinds), MOST);
+}
+
+function thingsOf(places: readonly NamedPlace[]): NamedThing[] | null {
+  const things: NamedThing[] = [];
+  for (let i = 0; i < places.length; i += 2) {
+    const [x, y, colour] = places[i];
+    const shape = SHAPES.find((name) => name === places[i + 1]?.[2]);
+    if (shape === undefined || !COLOUR_NAMES.includes(colour)) return null;
+    things.push({ colour, shape, centre: { x, y } });
+  }
+  return things;
+}
+
+/** Three that are there and three that are not; of these most have a colour and a shape that are there, in two things. */
+function existence(dice: Dice, things: readonly NamedThing[]): Asked[] {
+  const asked = new Map<string, Asked>();
+  const ask = (thing: Pick<NamedThing, "colour" | "shape">): Asked => {
+    const exchange = existenceOf(things, thing);
+    asked.set(exchange.question, exchange);
+    return exchange;
+  };
+  for (let i = 0; i < 3; i++) {
+    ask(dice.pick(things));
+    for (let isNo = false; !isNo; ) {
+      const isNear = dice.chance(0.6);
+      const colour = isNear ? dice.pick(things).colour : dice.pick(COLOUR_NAMES);
+      isNo = ask({ colour, shape: isNear ? dice.pick(things).shape : dice.pick(SHAPES) }).answer === "no";
+    }
+  }
+  return [...asked.values()];
+}
+
+/** Each pair once: the answer about the other way round would be known. */
+function relations(dice: Dice, things: readonly NamedThing[]): Asked[] {
+  const named = dice.shuffle(onlyOnes(things, ["shape", "colour"]));
+  return named.flatMap((a, i) =>
+    named.slice(i + 1).flatMap((b) => {
+      const relation = relationOf(a.centre, b.centre, APART);
+      return relation === null ? [] : [relationBetween(a, b, relation, dice.chance(0.5))];
+    }),
+  );
+}
