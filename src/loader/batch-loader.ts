@@ -70,6 +70,8 @@ export interface BatchLoaderOptions {
   readonly learns?: "answers" | "text" | "places";
   /** "names": pictures stand for nothing but what their samples say about them; those that say nothing are left out. Default "pictures". */
   readonly sees?: "pictures" | "names";
+  /** The video encoder pools frames, so that a row of a video shows no place of a picture: places of videos are not learnt. Default false. */
+  readonly poolsFrames?: boolean;
   /** Time tokens of the model: `<12.5>` in answers about videos become tokens. Default 0: texts stay. */
   readonly numTimeTokens?: number;
   /** Batches prepared ahead. Default 2. */
@@ -85,8 +87,12 @@ interface ReadySample extends FusedSample {
   readonly items: readonly (Omit<BatchMedia, "firstTile"> & { readonly tiles: Tiles })[];
 }
 
+/** Names whose ids are remembered: most are single characters, met hundreds of times in a picture. */
+const KNOWN_NAMES = 4096;
+
 export class BatchLoader {
   readonly #options: BatchLoaderOptions;
+  readonly #idsOfNames = new Map<string, readonly number[]>();
   #broken = 0;
   #empty = 0;
 
@@ -202,34 +208,37 @@ export class BatchLoader {
         ids,
         labels: learns === "text" ? ids : labels,
         mediaRows,
-        mediaNames: sample.places && namesOf(sample.places, items, duration, (text) => tokenizer.encode(text)),
+        mediaNames: sample.places && this.#namesOf(sample.places, items, duration),
       },
       { imageId, videoId, maxLength },
     );
     return { ...fused, label, items: items.slice(0, fused.media.length) };
   }
-}
 
-/** What the visual tokens of a sample's picture or video show; undefined when there are several, or its tokens make no map: answers can be learnt still. */
-function namesOf(
-  places: readonly NamedPlace[],
-  items: readonly {
-    readonly kind: "image" | "video";
-    readonly tileCount: number;
-    readonly blockSize: BlockSize | null;
-    readonly rows: number;
-  }[],
-  durationSeconds: number | null,
-  encode: (text: string) => number[],
-): number[][] | undefined {
-  if (items.length !== 1) return undefined; // tiles on their own are several items
-  const [{ kind, tileCount, blockSize, rows }] = items;
-  if (kind === "video" && durationSeconds === null) return undefined;
-  const names =
-    kind === "image"
-      ? placeTargets(places, { tiles: blockSize, rows }, encode)
-      : videoTargets(places, { frames: tileCount, rows, durationSeconds: durationSeconds as number }, encode);
-  return names ? [names] : undefined;
+  /** What the visual tokens of a sample's picture or video show; undefined when there are several, or its tokens make no map: answers can be learnt still. */
+  #namesOf(
+    places: readonly NamedPlace[],
+    items: readonly Pick<BatchMedia, "kind" | "tileCount" | "blockSize" | "rows">[],
+    durationSeconds: number | null,
+  ): number[][] | undefined {
+    if (items.length !== 1) return undefined; // tiles on their own are several items
+    const [{ kind, tileCount, blockSize, rows }] = items;
+    if (kind === "video" && (durationSeconds === null || this.#options.poolsFrames)) return undefined;
+    const encode = (text: string): readonly number[] => this.#idsOfName(text);
+    const names =
+      kind === "image"
+        ? placeTargets(places, { tiles: blockSize, rows }, encode)
+        : videoTargets(places, { frames: tileCount, rows, durationSeconds: durationSeconds as number }, encode);
+    return names ? [names] : undefined;
+  }
+
+  #idsOfName(text: string): readonly number[] {
+    const known = this.#idsOfNames.get(text);
+    if (known) return known;
+    const ids = this.#options.tokenizer.encode(text);
+    if (this.#idsOfNames.size < KNOWN_NAMES) this.#idsOfNames.set(text, ids);
+    return ids;
+  }
 }
 
 function itemsOf(

@@ -156,6 +156,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       labelMode: stage.labelMode,
       learns: stage.learns === "contrast" ? "answers" : stage.learns,
       sees: stage.sees,
+      poolsFrames: model.cfg.videoEncoder.kind !== "basic",
       numTimeTokens: config.timeTokens?.count ?? 0,
       rowsOf: ({ kind, tileCount, blockSize }) => {
         const tiles = { count: tileCount, pixels: () => new Float32Array(0) };

@@ -69,12 +69,21 @@ beforeAll(async () => {
     { image: ["a.png", "b.png"], places, conversations: exchange("Compare.", "two reds") },
   ];
   writeFileSync(join(folder, "placed.json"), JSON.stringify(placed));
+  const frames = Uint8Array.from({ length: 4 * 16 * 16 * 3 }, (_, i) => i % 251);
+  const raw = { width: 16, height: 64, channels: 3 as const, pageHeight: 16 };
+  const webp = await sharp(frames, { raw })
+    .webp({ lossless: true, delay: [500, 500, 500, 500] })
+    .toBuffer();
+  writeFileSync(join(folder, "media/film.webp"), webp);
+  const film = { video: "film.webp", places: [[0.5, 0.5, "A", 0.2]], conversations: exchange("<video>\nWhat?", "a") };
+  writeFileSync(join(folder, "films.jsonl"), JSON.stringify(film));
   writeFileSync(join(folder, "bad.jsonl"), bad.join("\n"));
   const registry = {
     datasets: {
       good: { data: "good.jsonl", mediaDir: "media" },
       bad: { data: ["bad.jsonl"], mediaDir: "media" },
       placed: { data: "placed.json", mediaDir: "media" },
+      films: { data: "films.jsonl", mediaDir: "media" },
       gone: { data: "gone.jsonl" },
     },
     mixtures: { all: ["good", "bad"] },
@@ -180,6 +189,17 @@ describe("loader", () => {
     const tiled = await load("placed", 0, { rowsOf: ({ tileCount }) => 4 * tileCount + 3 });
     expect((tiled.batches[0] as TrainingBatch).samples).toEqual(["placed[0]", "placed[1]"]);
     expect((tiled.batches[0] as TrainingBatch).names.some((id) => id >= 0)).toBe(false);
+  });
+
+  it("lets rows of a video learn places where each is a place of one frame, not where frames are pooled", async () => {
+    const rowsOf = ({ tileCount }: { tileCount: number }) => 4 * tileCount;
+    const shown = async (poolsFrames: boolean) => {
+      const { batches } = await load("films", 0, { rowsOf, poolsFrames });
+      const [batch] = batches as TrainingBatch[];
+      return [...batch.names].some((id) => id >= 0);
+    };
+    expect(await shown(false)).toBe(true);
+    expect(await shown(true)).toBe(false);
   });
 
   it("cuts media that do not fit together with their rows", async () => {
