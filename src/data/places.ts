@@ -3,6 +3,7 @@
  * picture they are. After Jiang et al. 2021, "All tokens matter: token labeling" (arXiv 2104.10858), whose labels come from a teacher; ours
  * from the data (docs/decisions/0015-places.md). Knows no pixels.
  */
+import { RequestError } from "../util/errors.ts";
 import { IGNORED_LABEL } from "./ignored-label.ts";
 import type { NamedPlace } from "./training-sample.ts";
 
@@ -53,6 +54,40 @@ export function videoTargets(
   return targets;
 }
 
+interface Cells {
+  readonly columns: number;
+  readonly lines: number;
+}
+
+/** Null where the rows do not make one map. */
+function cellsOf({ tiles, rows }: VisualMap): Cells | null {
+  const grid = tiles ?? { rows: 1, cols: 1 };
+  const side = Math.floor(Math.sqrt(rows / (grid.rows * grid.cols)));
+  const [columns, lines] = [side * grid.cols, side * grid.rows];
+  return rows - columns * lines > 1 ? null : { columns, lines };
+}
+
+const PLACE = /<at (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)>/g;
+
+/**
+ * Text with its places (`<at 0.61 0.25>`: shares of width and height) as the letters of column and line of the visual token there: "e/c". Data sets need
+ * not know how a model lies its tokens over a picture.
+ *
+ * @param map Null when the media of the sample make no map.
+ * @throws RequestError when there is no map, or a place lies outside it.
+ */
+export function encodePlaces(text: string, map: VisualMap | null): string {
+  return text.replace(PLACE, (mark, ...shares: string[]) => {
+    const cells = map && cellsOf(map);
+    const column = cells ? Math.floor(Number(shares[0]) * cells.columns) : 0;
+    const line = cells ? Math.floor(Number(shares[1]) * cells.lines) : 0;
+    if (!cells || column >= Math.min(cells.columns, LETTERS.length) || line >= Math.min(cells.lines, LETTERS.length)) {
+      throw new RequestError("data", `an answer says ${mark}, expected a place within the one picture of its sample`);
+    }
+    return `${LETTERS[column]}/${LETTERS[line]}`;
+  });
+}
+
 /**
  * The names of a token end with a tab, those of the last column with a line break: read in order, a picture is a table.
  *
@@ -60,20 +95,19 @@ export function videoTargets(
  */
 export function placeTargets(
   places: readonly NamedPlace[],
-  { tiles, rows }: VisualMap,
+  map: VisualMap,
   encode: (text: string) => readonly number[],
 ): number[] | null {
-  const grid = tiles ?? { rows: 1, cols: 1 };
-  const side = Math.floor(Math.sqrt(rows / (grid.rows * grid.cols)));
-  const [columns, lines] = [side * grid.cols, side * grid.rows];
-  if (rows - columns * lines > 1) return null;
+  const cells = cellsOf(map);
+  if (cells === null) return null;
+  const { columns, lines } = cells;
   const within = Array.from({ length: columns * lines }, (): { isLower: boolean; x: number; text: string }[] => []);
   for (const [x, y, text] of places) {
     const [column, line] = [Math.floor(x * columns), Math.floor(y * lines)];
     if (column < 0 || line < 0 || column >= columns || line >= lines) continue;
     within[line * columns + column].push({ isLower: y * lines - line >= 0.5, x, text });
   }
-  const targets = new Array<number>(rows * PLACE_SLOTS).fill(IGNORED_LABEL);
+  const targets = new Array<number>(map.rows * PLACE_SLOTS).fill(IGNORED_LABEL);
   for (const [cell, names] of within.entries()) {
     const [column, line] = [cell % columns, Math.floor(cell / columns)];
     const inOrder = names.sort((a, b) => Number(a.isLower) - Number(b.isLower) || a.x - b.x);

@@ -5,7 +5,7 @@
 import { encodeConversation } from "../data/encode-conversation.ts";
 import type { LabelMode } from "../data/label-mask.ts";
 import { type FusedSample, fuseSample, type PackedRow, packSamples } from "../data/packing.ts";
-import { placeTargets, videoTargets } from "../data/places.ts";
+import { encodePlaces, placeTargets, type VisualMap, videoTargets } from "../data/places.ts";
 import {
   expandTiles,
   extractMedia,
@@ -184,6 +184,8 @@ export class BatchLoader {
     const media = await pool.prepare(jobs);
     const duration = media.findLast((item) => item.durationSeconds !== null)?.durationSeconds ?? null;
     const isTiled = media.some((item) => item.isTilePerItem);
+    const items = media.flatMap(itemsOf).map((item) => ({ ...item, rows: rowsOf(item) }));
+    const map = mapOf(items);
     const turns = extractMedia(messages).map((turn, i, all) => {
       const first = i === all.findIndex(({ from }) => from === "human");
       const text =
@@ -193,14 +195,15 @@ export class BatchLoader {
               media.map((item) => item.tiles.count),
             )
           : turn.text;
-      const hasTimes = numTimeTokens > 0 && duration !== null && turn.from === "gpt";
-      return { ...turn, text: hasTimes ? encodeTimeTokens(text, { duration, numTimeTokens }) : text };
+      if (turn.from !== "gpt") return { ...turn, text };
+      const placed = encodePlaces(text, map);
+      const hasTimes = numTimeTokens > 0 && duration !== null;
+      return { ...turn, text: hasTimes ? encodeTimeTokens(placed, { duration, numTimeTokens }) : placed };
     });
     const { ids, labels } = encodeConversation(tokenizer, turns, {
       labelMode,
       noSystemPrompt: entry.noSystemPrompt ?? false,
     });
-    const items = media.flatMap(itemsOf).map((item) => ({ ...item, rows: rowsOf(item) }));
     const mediaRows = items.map((item) => item.rows);
     const { imageId, videoId } = tokenizer;
     const fused = fuseSample(
@@ -218,17 +221,17 @@ export class BatchLoader {
   /** What the visual tokens of a sample's picture or video show; undefined when there are several, or its tokens make no map: answers can be learnt still. */
   #namesOf(
     places: readonly NamedPlace[],
-    items: readonly Pick<BatchMedia, "kind" | "tileCount" | "blockSize" | "rows">[],
+    items: readonly LaidOut[],
     durationSeconds: number | null,
   ): number[][] | undefined {
     if (items.length !== 1) return undefined; // tiles on their own are several items
-    const [{ kind, tileCount, blockSize, rows }] = items;
-    if (kind === "video" && (durationSeconds === null || this.#options.poolsFrames)) return undefined;
+    const map = mapOf(items);
+    const [{ tileCount, rows }] = items;
+    if (!map && (durationSeconds === null || this.#options.poolsFrames)) return undefined;
     const encode = (text: string): readonly number[] => this.#idsOfName(text);
-    const names =
-      kind === "image"
-        ? placeTargets(places, { tiles: blockSize, rows }, encode)
-        : videoTargets(places, { frames: tileCount, rows, durationSeconds: durationSeconds as number }, encode);
+    const names = map
+      ? placeTargets(places, map, encode)
+      : videoTargets(places, { frames: tileCount, rows, durationSeconds: durationSeconds as number }, encode);
     return names ? [names] : undefined;
   }
 
@@ -239,6 +242,13 @@ export class BatchLoader {
     if (this.#idsOfNames.size < KNOWN_NAMES) this.#idsOfNames.set(text, ids);
     return ids;
   }
+}
+
+type LaidOut = Pick<BatchMedia, "kind" | "tileCount" | "blockSize" | "rows">;
+
+/** How the rows of a sample's one picture lie over it; null for videos and where there are several items. */
+function mapOf(items: readonly LaidOut[]): VisualMap | null {
+  return items.length === 1 && items[0].kind === "image" ? { tiles: items[0].blockSize, rows: items[0].rows } : null;
 }
 
 function itemsOf(

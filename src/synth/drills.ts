@@ -3,9 +3,8 @@
  * The questions of scenes come a few at a time and all kinds at once, so most could be answered from what was answered before; to find the thing that a word means, or to
  * count, is learnt where nothing else helps.
  */
-import type { NamedPlace } from "../data/training-sample.ts";
 import type { Dice } from "./dice.ts";
-import { COLOUR_NAMES, SHAPES } from "./objects.ts";
+import { COLOUR_NAMES, nameOf, SHAPES } from "./objects.ts";
 import {
   type Asked,
   colourOf,
@@ -15,26 +14,27 @@ import {
   leftmostOf,
   type NamedThing,
   onlyOnes,
+  placeOf,
   relationBetween,
   relationOf,
   shapeOf,
 } from "./thing-questions.ts";
 
 /** Questions about one picture at most. */
-const MOST = 16;
+const [MOST, MOST_PLACES] = [16, 6];
 
 /** Nearer than these shares of the side, things stand neither left nor right, neither above nor below each other. */
 const [APART, LEFT] = [0.1, 0.06];
 
 /**
- * Questions of one kind and their answers.
+ * Questions of one kind and their answers: what colour a shape has and how many there are of it, what shape a colour has, what is there, how two lie to
+ * each other.
  *
- * @param places Of a scene: each thing's colour and shape, one after the other.
- * @returns Null where there is nothing to ask: fewer than two things, or other names than those of things.
+ * @param things Their middles in shares of width and height.
+ * @returns Null for fewer than two things.
  */
-export function drawDrills(dice: Dice, places: readonly NamedPlace[]): Asked[] | null {
-  const things = thingsOf(places);
-  if (things === null || things.length < 2) return null;
+export function drawDrills(dice: Dice, things: readonly NamedThing[]): Asked[] | null {
+  if (things.length < 2) return null;
   const counts = (key: "shape" | "colour"): Asked[] =>
     [...new Set(things.map((thing) => thing[key]))].map((name) => countOfThose(things, key, name));
   const coloursOfShapes = [...onlyOnes(things, ["shape"]).map(colourOf), ...counts("shape"), countOf(things)];
@@ -51,15 +51,22 @@ export function drawDrills(dice: Dice, places: readonly NamedPlace[]): Asked[] |
   return dice.sample(dice.pick(kinds), MOST);
 }
 
-function thingsOf(places: readonly NamedPlace[]): NamedThing[] | null {
-  const things: NamedThing[] = [];
-  for (let i = 0; i < places.length; i += 2) {
-    const [x, y, colour] = places[i];
-    const shape = SHAPES.find((name) => name === places[i + 1]?.[2]);
-    if (shape === undefined || !COLOUR_NAMES.includes(colour)) return null;
-    things.push({ colour, shape, centre: { x, y } });
-  }
-  return things;
+/**
+ * Where things are. The answer is known of each thing by itself, and tells far more than its colour does: a model learns from it to find what a word means.
+ *
+ * @returns Null where there is nothing to tell apart.
+ */
+export function drawPlaceDrills(dice: Dice, things: readonly NamedThing[]): Asked[] | null {
+  if (things.length < 2) return null;
+  const shapes = onlyOnes(things, ["shape"]);
+  const asked = [
+    ...shapes.map((thing) => placeOf(thing, thing.shape)),
+    ...onlyOnes(things, ["colour"]).map((thing) => placeOf(thing, `${thing.colour} object`)),
+    ...onlyOnes(things, ["shape", "colour"])
+      .filter((thing) => !shapes.includes(thing))
+      .map((thing) => placeOf(thing, nameOf(thing))),
+  ];
+  return asked.length === 0 ? null : dice.sample(asked, MOST_PLACES);
 }
 
 /** Three that are there and three that are not; of these most have a colour and a shape that are there, in two things. */

@@ -1,7 +1,7 @@
 /** Names of what stands where, as targets of a picture's visual tokens. */
 import { describe, expect, it } from "vitest";
 import { fuseSample, packSamples } from "../../src/data/packing.ts";
-import { PLACE_SLOTS, placeTargets, videoTargets } from "../../src/data/places.ts";
+import { encodePlaces, PLACE_SLOTS, placeTargets, videoTargets } from "../../src/data/places.ts";
 import { type NamedPlace, readTrainingSample } from "../../src/data/training-sample.ts";
 
 const code = (text: string): number => text.charCodeAt(0);
@@ -77,5 +77,26 @@ describe("places", () => {
         /s: expected ("places" to be a list|a place to be \[x, y, "text"\], or )/,
       );
     }
+  });
+
+  it("are said in answers by the letters that the visual token there learns", () => {
+    const map = { tiles: { rows: 1, cols: 2 }, rows: 8 };
+    expect(encodePlaces("Here: <at 0.3 0.75>, not <at 0 0.49>.", map)).toBe("Here: b/b, not a/a.");
+    expect(encodePlaces("<at 0.99 0.2>", map)).toBe("d/a");
+    const places: [number, number, string][] = [[0.3, 0.75, "x"]];
+    const targets = placeTargets(places, map, (text) => [text.charCodeAt(0)]) ?? [];
+    const cell = targets.indexOf("x".charCodeAt(0));
+    expect(
+      targets
+        .slice(cell + 4, cell + 6)
+        .map((code) => String.fromCharCode(code))
+        .join("/"),
+    ).toBe("b/b");
+    expect(encodePlaces("no <at all", null)).toBe("no <at all");
+    expect(() => encodePlaces("<at 0.3 0.75>", null)).toThrow(
+      /\[data\] an answer says <at 0\.3 0\.75>, expected a place/,
+    );
+    expect(() => encodePlaces("<at 1 0.5>", map)).toThrow(/expected a place within/);
+    expect(() => encodePlaces("<at 0.3 0.75>", { ...map, rows: 14 })).toThrow(/expected a place within/);
   });
 });

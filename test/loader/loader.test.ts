@@ -77,12 +77,18 @@ beforeAll(async () => {
   writeFileSync(join(folder, "media/film.webp"), webp);
   const film = { video: "film.webp", places: [[0.5, 0.5, "A", 0.2]], conversations: exchange("<video>\nWhat?", "a") };
   writeFileSync(join(folder, "films.jsonl"), JSON.stringify(film));
+  const where = [
+    { image: "a.png", conversations: exchange("<image>\nWhere is A?", "<at 0.1 0.1>") },
+    { image: ["a.png", "b.png"], conversations: exchange("Where is B?", "<at 0.9 0.9>") },
+  ];
+  writeFileSync(join(folder, "where.json"), JSON.stringify(where));
   writeFileSync(join(folder, "bad.jsonl"), bad.join("\n"));
   const registry = {
     datasets: {
       good: { data: "good.jsonl", mediaDir: "media" },
       bad: { data: ["bad.jsonl"], mediaDir: "media" },
       placed: { data: "placed.json", mediaDir: "media" },
+      where: { data: "where.json", mediaDir: "media" },
       films: { data: "films.jsonl", mediaDir: "media" },
       gone: { data: "gone.jsonl" },
     },
@@ -200,6 +206,14 @@ describe("loader", () => {
     };
     expect(await shown(false)).toBe(true);
     expect(await shown(true)).toBe(false);
+  });
+
+  it("says places in answers by their letters; where several pictures leave none, a sample is left out", async () => {
+    const { batches, skipped } = await load("where", 0);
+    const [batch] = batches as TrainingBatch[];
+    const answer = [...batch.labels].filter((id) => id >= 0);
+    expect(tokenizer.decode(answer)).toMatch(/^a\/a/);
+    expect(skipped).toEqual([expect.stringMatching(/where\[1\]: \[data\] an answer says <at 0\.9 0\.9>/)]);
   });
 
   it("cuts media that do not fit together with their rows", async () => {

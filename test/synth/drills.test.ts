@@ -1,16 +1,13 @@
-/** Drills: questions of one kind about a scene, whose answers follow from what its places say and from nothing that was answered before. */
+/** Drills: questions of one kind about the things of a scene, whose answers follow from what is there and from nothing that was answered before. */
 import { describe, expect, it } from "vitest";
-import type { NamedPlace } from "../../src/data/training-sample.ts";
 import { Dice } from "../../src/synth/dice.ts";
-import { drawDrills } from "../../src/synth/drills.ts";
+import { drawDrills, drawPlaceDrills } from "../../src/synth/drills.ts";
+import type { NamedThing } from "../../src/synth/thing-questions.ts";
 
-const PLACES: NamedPlace[] = [
-  [0.1, 0.5, "red"],
-  [0.1, 0.5, "circle"],
-  [0.5, 0.1, "blue"],
-  [0.5, 0.1, "star"],
-  [0.9, 0.8, "red"],
-  [0.9, 0.8, "star"],
+const THINGS: NamedThing[] = [
+  { colour: "red", shape: "circle", centre: { x: 0.1, y: 0.5 } },
+  { colour: "blue", shape: "star", centre: { x: 0.5, y: 0.1 } },
+  { colour: "red", shape: "star", centre: { x: 0.9, y: 0.8 } },
 ];
 
 const RIGHT: Readonly<Record<string, string>> = {
@@ -33,7 +30,7 @@ const RELATIONS: Readonly<Record<string, string>> = {
   "red star blue star": "below right of",
 };
 
-const drillsOf = (seed: number) => drawDrills(new Dice(seed), PLACES) ?? [];
+const drillsOf = (seed: number) => drawDrills(new Dice(seed), THINGS) ?? [];
 
 describe("drills", () => {
   it("are answered rightly", () => {
@@ -84,14 +81,20 @@ describe("drills", () => {
 
   it("are the same from a seed, and none where there is nothing to ask", () => {
     expect(drillsOf(7)).toEqual(drillsOf(7));
-    expect(drawDrills(new Dice(1), PLACES.slice(0, 2))).toBe(null);
-    expect(drawDrills(new Dice(1), [])).toBe(null);
-    expect(
-      drawDrills(new Dice(1), [
-        [0.1, 0.1, "A"],
-        [0.2, 0.1, "B"],
-        [0.3, 0.1, "C"],
-      ]),
-    ).toBe(null);
+    for (const draw of [drawDrills, drawPlaceDrills]) {
+      expect(draw(new Dice(1), THINGS.slice(0, 1))).toBe(null);
+      expect(draw(new Dice(1), [])).toBe(null);
+      expect(draw(new Dice(1), [THINGS[0], THINGS[0]])).toEqual(draw === drawDrills ? expect.any(Array) : null);
+    }
+  });
+
+  it("ask where each thing is by the fewest words that mean one thing", () => {
+    const asked = drawPlaceDrills(new Dice(3), THINGS) ?? [];
+    expect(Object.fromEntries(asked.map(({ question, answer }) => [question, answer]))).toEqual({
+      "Where is the circle?": "<at 0.1 0.5>",
+      "Where is the blue object?": "<at 0.5 0.1>",
+      "Where is the blue star?": "<at 0.5 0.1>",
+      "Where is the red star?": "<at 0.9 0.8>",
+    });
   });
 });

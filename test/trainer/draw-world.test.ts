@@ -33,7 +33,7 @@ const asked = ({ conversations }: TrainingSample): string[] =>
 describe("the world of a run", () => {
   it("has data sets and mixtures that open", async () => {
     const opened = await readRegistry(registry);
-    for (const name of ["drills", "drills-few", "language", "echoes", "all", "lessons", "all-captions"]) {
+    for (const name of ["drills", "drills-few", "where", "language", "echoes", "all", "lessons", "all-captions"]) {
       const mixture = await openMixture(opened, name, { globalBatch: 2, seed: 1 });
       await mixture.close();
     }
@@ -59,10 +59,18 @@ describe("the world of a run", () => {
     expect(drills).toHaveLength(COUNT);
     const few = samplesOf("drills-few");
     for (const sample of few) expect(sample.places?.length).toBeLessThanOrEqual(8);
-    for (const sample of [...drills, ...few]) {
+    const where = samplesOf("where");
+    expect(where.length).toBeGreaterThan(0); // none of a scene whose things are all alike
+    for (const { conversations, places = [] } of where) {
+      for (const { value } of conversations.filter(({ from }) => from === "gpt")) {
+        const [, x, y] = /^<at (\S+) (\S+)>$/.exec(value) ?? [];
+        expect(places.some((place) => place[0] === Number(x) && place[1] === Number(y))).toBe(true);
+      }
+    }
+    for (const sample of [...drills, ...few, ...where]) {
       expect(existsSync(join(dirname(registry), sample.image as string))).toBe(true);
       expect(asked(sample)[0]).toMatch(/^<image>\n.*\?\nAnswer the question using a single word or phrase\.$/);
-      expect(asked(sample).length).toBeGreaterThanOrEqual(2);
+      expect(asked(sample).length).toBeGreaterThanOrEqual(1);
     }
   });
 });
