@@ -10,7 +10,7 @@ import { prepare, ROOT } from "./prepare.mjs";
 const BRIEFLY = "\nAnswer the question using a single word or phrase.";
 const ASKED = [
   ["assets/scene.png", "What shape is the leftmost object?"],
-  ["assets/chart.png", "How many points are there?"],
+  ["assets/chart.png", "What is the value of Apr?"],
   ["assets/receipt.png", "How many items were bought?"],
 ];
 
