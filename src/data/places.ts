@@ -70,8 +70,8 @@ function cellsOf({ tiles, rows }: VisualMap): Cells | null {
 const PLACE = /<at (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)>/g;
 
 /**
- * Text with its places (`<at 0.61 0.25>`: shares of width and height) as the letters of column and line of the visual token there: "e/c". Data sets need
- * not know how a model lies its tokens over a picture.
+ * Text with its places (`<at 0.61 0.25>`: shares of width and height) as the letters of column and line of the visual token there: "e/c". So data sets
+ * need not know how a model lays its tokens over a picture.
  *
  * @param map Null when the media of the sample make no map.
  * @throws RequestError when there is no map, or a place lies outside it.

@@ -1,7 +1,7 @@
 /**
  * Many questions of one kind about the things of a picture, for a language model that sees names in place of pixels (docs/decisions/0015-places.md).
- * The questions of scenes come a few at a time and all kinds at once, so most could be answered from what was answered before; to find the thing that a word means, or to
- * count, is learnt where nothing else helps.
+ * The questions of scenes come a few at a time and all kinds at once, so that most can be answered from what was answered before; to find the thing
+ * that a word means, or to count, is learnt where nothing else helps.
  */
 import type { Dice } from "./dice.ts";
 import { COLOUR_NAMES, nameOf, SHAPES } from "./objects.ts";
@@ -52,7 +52,7 @@ export function drawDrills(dice: Dice, things: readonly NamedThing[]): Asked[] |
 }
 
 /**
- * Where things are. The answer is known of each thing by itself, and tells far more than its colour does: a model learns from it to find what a word means.
+ * Where things are. The answer tells far more than a colour does, and of each thing by itself: a model learns from it to find what a word means.
  *
  * @returns Null where there is nothing to tell apart.
  */
