@@ -26,13 +26,13 @@ describe("nvila synth", () => {
     const [a, b] = [await run("a"), await run("b")];
     const { out, families } = JSON.parse(a.stdout) as { out: string; families: Record<string, unknown> };
     expect(out).toBe(join(folder, "a"));
-    expect(Object.keys(families).length).toBe(10);
+    expect(Object.keys(families).length).toBe(11);
     expect((JSON.parse(b.stdout) as { families: unknown }).families).toEqual(families);
   });
 
   it("refuses what it cannot do", async () => {
     const family = await nvila(["synth", "poems", join(folder, "x")]);
-    expect(family.stderr).toMatch(/Allowed choices are primers, letters, words, lines, documents, charts/);
+    expect(family.stderr).toMatch(/Allowed choices are primers, letters, words, lines, pages, documents, charts/);
     const taken = await nvila(["synth", "scenes", folder, "--count", "1"]);
     expect(taken.stderr).toMatch(/nvila: \[synth\] expected a folder that does not exist or is empty/);
     expect([family.code, taken.code]).toEqual([2, 2]);
