@@ -67,6 +67,12 @@ function cellsOf({ tiles, rows }: VisualMap): Cells | null {
   return rows - columns * lines > 1 ? null : { columns, lines };
 }
 
+/** Column and line of the cell that a point lies in; null outside the map. */
+function cellAt({ columns, lines }: Cells, x: number, y: number): readonly [column: number, line: number] | null {
+  const [column, line] = [Math.floor(x * columns), Math.floor(y * lines)];
+  return column < 0 || line < 0 || column >= columns || line >= lines ? null : [column, line];
+}
+
 const PLACE = /<at (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)>/g;
 
 /**
@@ -77,14 +83,13 @@ const PLACE = /<at (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)>/g;
  * @throws RequestError when there is no map, or a place lies outside it.
  */
 export function encodePlaces(text: string, map: VisualMap | null): string {
-  return text.replace(PLACE, (mark, ...shares: string[]) => {
+  return text.replace(PLACE, (mark, x: string, y: string) => {
     const cells = map && cellsOf(map);
-    const column = cells ? Math.floor(Number(shares[0]) * cells.columns) : 0;
-    const line = cells ? Math.floor(Number(shares[1]) * cells.lines) : 0;
-    if (!cells || column >= Math.min(cells.columns, LETTERS.length) || line >= Math.min(cells.lines, LETTERS.length)) {
+    const cell = cells && cellAt(cells, Number(x), Number(y));
+    if (!cell || Math.max(...cell) >= LETTERS.length) {
       throw new RequestError("data", `an answer says ${mark}, expected a place within the one picture of its sample`);
     }
-    return `${LETTERS[column]}/${LETTERS[line]}`;
+    return cell.map((at) => LETTERS[at]).join("/");
   });
 }
 
@@ -103,8 +108,9 @@ export function placeTargets(
   const { columns, lines } = cells;
   const within = Array.from({ length: columns * lines }, (): { isLower: boolean; x: number; text: string }[] => []);
   for (const [x, y, text] of places) {
-    const [column, line] = [Math.floor(x * columns), Math.floor(y * lines)];
-    if (column < 0 || line < 0 || column >= columns || line >= lines) continue;
+    const cell = cellAt(cells, x, y);
+    if (cell === null) continue;
+    const [column, line] = cell;
     within[line * columns + column].push({ isLower: y * lines - line >= 0.5, x, text });
   }
   const targets = new Array<number>(map.rows * PLACE_SLOTS).fill(IGNORED_LABEL);

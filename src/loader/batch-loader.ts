@@ -211,7 +211,7 @@ export class BatchLoader {
         ids,
         labels: learns === "text" ? ids : labels,
         mediaRows,
-        mediaNames: sample.places && this.#namesOf(sample.places, items, duration),
+        mediaNames: sample.places && this.#namesOf(sample.places, items, map, duration),
       },
       { imageId, videoId, maxLength },
     );
@@ -222,10 +222,10 @@ export class BatchLoader {
   #namesOf(
     places: readonly NamedPlace[],
     items: readonly LaidOut[],
+    map: VisualMap | null,
     durationSeconds: number | null,
   ): number[][] | undefined {
     if (items.length !== 1) return undefined; // tiles on their own are several items
-    const map = mapOf(items);
     const [{ tileCount, rows }] = items;
     if (!map && (durationSeconds === null || this.#options.poolsFrames)) return undefined;
     const encode = (text: string): readonly number[] => this.#idsOfName(text);

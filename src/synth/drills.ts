@@ -4,7 +4,7 @@
  * that a word means, or to count, is learnt where nothing else helps.
  */
 import type { Dice } from "./dice.ts";
-import { COLOUR_NAMES, nameOf, SHAPES } from "./objects.ts";
+import { anyPair, nameOf } from "./objects.ts";
 import {
   type Asked,
   colourOf,
@@ -19,6 +19,8 @@ import {
   relationOf,
   shapeOf,
 } from "./thing-questions.ts";
+
+type Pair = Pick<NamedThing, "colour" | "shape">;
 
 /** Questions about one picture at most. */
 const [MOST, MOST_PLACES] = [16, 6];
@@ -72,7 +74,7 @@ export function drawPlaceDrills(dice: Dice, things: readonly NamedThing[]): Aske
 /** Three that are there and three that are not; of these most have a colour and a shape that are there, in two things. */
 function existence(dice: Dice, things: readonly NamedThing[]): Asked[] {
   const asked = new Map<string, Asked>();
-  const ask = (thing: Pick<NamedThing, "colour" | "shape">): Asked => {
+  const ask = (thing: Pair): Asked => {
     const exchange = existenceOf(things, thing);
     asked.set(exchange.question, exchange);
     return exchange;
@@ -80,9 +82,8 @@ function existence(dice: Dice, things: readonly NamedThing[]): Asked[] {
   for (let i = 0; i < 3; i++) {
     ask(dice.pick(things));
     for (let isNo = false; !isNo; ) {
-      const isNear = dice.chance(0.6);
-      const colour = isNear ? dice.pick(things).colour : dice.pick(COLOUR_NAMES);
-      isNo = ask({ colour, shape: isNear ? dice.pick(things).shape : dice.pick(SHAPES) }).answer === "no";
+      const mixed = (): Pair => ({ colour: dice.pick(things).colour, shape: dice.pick(things).shape });
+      isNo = ask(dice.chance(0.6) ? mixed() : anyPair(dice)).answer === "no";
     }
   }
   return [...asked.values()];

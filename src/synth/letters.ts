@@ -1,11 +1,12 @@
 /**
  * Letters to learn reading from, many for what a picture costs: grids with a letter in each visual token of a small square, which a model that
- * starts from nothing can line up with its answer one by one, then lines of words and of random characters, where no knowledge of words helps, and whole pages of small print.
+ * starts from nothing can line up with its answer one by one, then lines of words and of random characters, where no knowledge of words helps, and
+ * whole pages of small print.
  */
-import { Canvas, type Colour } from "./canvas.ts";
+import { type Box, Canvas, type Colour } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Drawn, type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
-import { drawText, type Font, fontsOf, measureText, type Split } from "./font.ts";
+import { drawText, type Font, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
 import { COLOUR_NAMES, COLOURS } from "./objects.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox } from "./shapes.ts";
@@ -117,27 +118,12 @@ export function drawPage(dice: Dice, split: Split): SynthExample {
   const write = new Writer(dice, split);
   const bands = dice.int(1, 4);
   const lines: string[] = [];
-  for (let band = 0; band < bands; band++) {
-    const [top, bottom] = [(height * band) / bands, (height * (band + 1)) / bands];
+  for (let i = 0; i < bands; i++) {
+    const band = { x: 0, y: (height * i) / bands, width, height: height / bands };
     const style = { font: dice.pick(fontsOf(split)), size: dice.float(7.5, 13), colour: inkColour(dice, split) };
-    if (dice.chance(0.35)) {
-      const ground = dice.chance(0.5) ? style.colour : COLOURS[dice.pick(COLOUR_NAMES)];
-      fillBox(canvas, { x: 0, y: top, width, height: bottom - top }, ground);
-      style.colour = WHITE;
-    }
-    const step = style.size * dice.float(1.5, 2.4);
-    for (let y = top + dice.float(2, 6); y + style.size * 1.4 < bottom; y += step) {
-      const words: string[] = [];
-      for (let x = dice.float(3, 20); ; ) {
-        const text = dice.chance(0.3) ? `${word(dice, write)} ${word(dice, write)}` : word(dice, write);
-        const end = x + measureText(text, style);
-        if (end > width - 3) break;
-        drawText(canvas, text, { x, y }, style);
-        words.push(text);
-        x = end + style.size * dice.float(0.6, dice.chance(0.3) ? 4 : 1.2);
-      }
-      if (words.length > 0) lines.push(words.join(" "));
-    }
+    const isDark = dice.chance(0.35);
+    if (isDark) fillBox(canvas, band, dice.chance(0.5) ? style.colour : COLOURS[dice.pick(COLOUR_NAMES)]);
+    lines.push(...fillBand(dice, write, canvas, band, isDark ? { ...style, colour: WHITE } : style));
   }
   if (lines.length === 0) return drawPage(dice, split); // every word was wider than the page
   const drawn: Drawn = {
@@ -145,6 +131,25 @@ export function drawPage(dice: Dice, split: Split): SynthExample {
     caption: `A page: ${lines.join("; ")}.`,
   };
   return still(dice, split, weather(canvas, dice), `${bands} bands`, drawn);
+}
+
+/** Lines of words as long as there is room. @returns What they say. */
+function fillBand(dice: Dice, write: Writer, canvas: Canvas, band: Box, style: TextStyle): string[] {
+  const lines: string[] = [];
+  const step = style.size * dice.float(1.5, 2.4);
+  for (let y = band.y + dice.float(2, 6); y + style.size * 1.4 < band.y + band.height; y += step) {
+    const words: string[] = [];
+    for (let x = dice.float(3, 20); ; ) {
+      const text = dice.chance(0.3) ? `${word(dice, write)} ${word(dice, write)}` : word(dice, write);
+      const end = x + measureText(text, style);
+      if (end > band.width - 3) break;
+      drawText(canvas, text, { x, y }, style);
+      words.push(text);
+      x = end + style.size * dice.float(0.6, dice.chance(0.3) ? 4 : 1.2);
+    }
+    if (words.length > 0) lines.push(words.join(" "));
+  }
+  return lines;
 }
 
 /** Words until the line is about `width` wide. */

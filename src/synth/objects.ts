@@ -31,10 +31,15 @@ export function isTestPair(colour: string, shape: Shape): boolean {
   return hashText(`${colour} ${shape}`) % 8 === 0;
 }
 
+/** Any colour with any shape. */
+export function anyPair(dice: Dice): { colour: string; shape: Shape } {
+  return { colour: dice.pick(COLOUR_NAMES), shape: dice.pick(SHAPES) };
+}
+
 /** A colour and a shape that the split may show. */
 export function drawPair(dice: Dice, split: Split): { colour: string; shape: Shape } {
   for (;;) {
-    const pair = { colour: dice.pick(COLOUR_NAMES), shape: dice.pick(SHAPES) };
+    const pair = anyPair(dice);
     if (split === "test" || !isTestPair(pair.colour, pair.shape)) return pair;
   }
 }

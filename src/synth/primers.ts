@@ -8,6 +8,7 @@ import { type Drawn, type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still
 import { drawText, fontsOf, measureText, type Split } from "./font.ts";
 import { drawPair, drawThing, nameOf, type Thing } from "./objects.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
+import { type Asked, colourOf, countOf, onlyOnes, shapeOf } from "./thing-questions.ts";
 import { Writer } from "./words.ts";
 
 /** Draws one. */
@@ -28,12 +29,11 @@ function drawThings(dice: Dice, split: Split, canvas: Canvas): Drawn {
     return { ...drawPair(dice, split), radius, centre: { x: place(i * lane, lane), y: place(0, canvas.height) } };
   });
   for (const thing of things) drawThing(canvas, thing, dice.chance(0.5) ? dice.float(-20, 20) : 0);
-  const exchanges = [ask("How many objects are there?", String(count), "count")];
-  const isOne = (key: "shape" | "colour", thing: Thing): boolean =>
-    things.filter((other) => other[key] === thing[key]).length === 1;
+  const exchanges = [ask(countOf(things), "count")];
+  const [shapes, colours] = [onlyOnes(things, ["shape"]), onlyOnes(things, ["colour"])];
   for (const thing of things) {
-    if (isOne("shape", thing)) exchanges.push(ask(`What colour is the ${thing.shape}?`, thing.colour, "colour"));
-    if (isOne("colour", thing)) exchanges.push(ask(`What shape is the ${thing.colour} object?`, thing.shape, "shape"));
+    if (shapes.includes(thing)) exchanges.push(ask(colourOf(thing), "colour"));
+    if (colours.includes(thing)) exchanges.push(ask(shapeOf(thing), "shape"));
   }
   return { exchanges, caption: `From left to right: ${things.map(nameOf).join(", ")}.` };
 }
@@ -57,9 +57,12 @@ function drawLetters(dice: Dice, split: Split, canvas: Canvas): Drawn {
     y: dice.float(4, canvas.height - size * 1.5 - 4),
   };
   drawText(canvas, text, at, { ...style, size });
-  return { exchanges: [ask("What is written?", text, "line")], caption: `A line of text: ${text}.` };
+  return {
+    exchanges: [ask({ question: "What is written?", answer: text }, "line")],
+    caption: `A line of text: ${text}.`,
+  };
 }
 
-function ask(question: string, answer: string, kind: string): Exchange {
+function ask({ question, answer }: Asked, kind: string): Exchange {
   return { question: question + ONE_WORD_OR_PHRASE, answers: [answer], metric: "exact", kind, chance: 0 };
 }

@@ -4,7 +4,7 @@ import type { Canvas, Colour } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import type { Split } from "./font.ts";
-import { COLOUR_NAMES, drawPair, drawThing, nameOf, SHAPES, type Thing } from "./objects.ts";
+import { anyPair, COLOUR_NAMES, drawPair, drawThing, nameOf, SHAPES, type Thing } from "./objects.ts";
 import { gradientCanvas, weather } from "./paper.ts";
 import { fillBox, strokePath } from "./shapes.ts";
 import {
@@ -134,10 +134,6 @@ function questions(dice: Dice, things: readonly Thing[]): Exchange[] {
   const leftmost = leftmostOf(things, 16);
   if (leftmost) ask(leftmost, "position", 1 / SHAPES.length);
   return exchanges;
-}
-
-function anyPair(dice: Dice): Pick<Thing, "colour" | "shape"> {
-  return { colour: dice.pick(COLOUR_NAMES), shape: dice.pick(SHAPES) };
 }
 
 /** "From left to right: red circle, blue star. From top to bottom: …": every thing in an order that the picture decides, so that all of it can be learnt. */

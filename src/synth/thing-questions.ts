@@ -17,7 +17,11 @@ export function shapeOf({ shape, colour }: NamedThing): Asked {
   return { question: `What shape is the ${colour} object?`, answer: shape };
 }
 
-/** Where a thing is: its middle as `<at x y>`, which the trainer says in the words of its model (src/data/places.ts). @param name "ring", "red object" or "red ring". */
+/**
+ * Where a thing is: its middle as `<at x y>`, which the loader says in the letters of its model (src/data/places.ts).
+ *
+ * @param name "ring", "red object" or "red ring".
+ */
 export function placeOf({ centre }: NamedThing, name: string): Asked {
   return { question: `Where is the ${name}?`, answer: `<at ${centre.x} ${centre.y}>` };
 }

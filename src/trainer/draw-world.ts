@@ -30,10 +30,10 @@ const PIECE = 1000;
 const LANGUAGE = "language";
 /** Things of a picture in `drills-few` at most. */
 const FEW = 4;
-/** What a model that starts from nothing sees first; in no mixture but where a recipe names it. */
-const FIRST_PICTURES: ReadonlySet<FamilyName> = new Set(["primers", "letters", "words", "lines", "pages"]);
 /** Random characters are no language. */
 const UNREADABLE: ReadonlySet<FamilyName> = new Set(["letters", "words", "lines", "pages"]);
+/** What a model that starts from nothing sees first; in no mixture but where a recipe names it. */
+const FIRST_PICTURES: ReadonlySet<FamilyName> = new Set(["primers", ...UNREADABLE]);
 /** Whose things are asked about in drills. */
 const DRILLED: ReadonlySet<FamilyName> = new Set(["scenes", "primers"]);
 
