@@ -95,16 +95,27 @@ export function packSamples(samples: readonly FusedSample[]): PackedRow {
   if (kept.length === 0) throw new RequestError("data", "expected at least one token to pack, got none");
   const cuSeqlens = Int32Array.of(0, ...kept.map((sample) => sample.ids.length));
   for (let i = 1; i < cuSeqlens.length; i++) cuSeqlens[i] += cuSeqlens[i - 1];
-  const labels = Int32Array.from(kept.flatMap((sample) => sample.labels));
+  const labels = joined(kept.map((sample) => sample.labels));
   for (const start of cuSeqlens.subarray(0, -1)) labels[start] = IGNORED_LABEL;
   return {
-    inputIds: Int32Array.from(kept.flatMap((sample) => sample.ids)),
+    inputIds: joined(kept.map((sample) => sample.ids)),
     labels,
-    names: Int32Array.from(kept.flatMap((sample) => sample.names)),
-    positions: Int32Array.from(kept.flatMap((sample) => sample.ids.map((_, i) => i))),
+    names: joined(kept.map((sample) => sample.names)),
+    positions: joined(kept.map((sample) => sample.ids.map((_, i) => i))),
     cuSeqlens,
     media: kept.flatMap((sample, i) =>
       sample.media.map(({ kind, start, end }) => ({ kind, start: start + cuSeqlens[i], end: end + cuSeqlens[i] })),
     ),
   };
+}
+
+/** Thousands of numbers a sample: copied into place, not gathered one by one. */
+function joined(parts: readonly (readonly number[])[]): Int32Array {
+  const all = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

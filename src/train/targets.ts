@@ -18,5 +18,8 @@ export function shiftedTargets(labels: Int32Array, cuSeqlens: Int32Array): Int32
 
 /** Rows that have a target. */
 export function rowsWithTarget(targets: Int32Array): Int32Array {
-  return Int32Array.from(targets.keys()).filter((t) => targets[t] >= 0);
+  const rows = new Int32Array(targets.length);
+  let count = 0;
+  for (let t = 0; t < targets.length; t++) if (targets[t] >= 0) rows[count++] = t;
+  return rows.slice(0, count);
 }
