@@ -1,7 +1,7 @@
 /** Tiles of several media as one sequence whose pixel values are made a few at a time: bytes stay bytes until a batch needs them. */
 import type { TileSource } from "../models/nvila/nvila-model.ts";
-import { type Normalization, pixelValues } from "../preprocess/pixels.ts";
-import type { Tiles } from "../preprocess/tiles.ts";
+import { type Normalization, pixelTable, pixelValues } from "../preprocess/pixels.ts";
+import { concatTiles, type Tiles } from "../preprocess/tiles.ts";
 
 /** All tiles of `parts`, which have one size, in order. */
 export function tileSource(parts: readonly Tiles[], normalization: Normalization): TileSource {
@@ -18,6 +18,11 @@ export function tileSource(parts: readonly Tiles[], normalization: Normalization
         first += part.count;
       }
       return pieces.length === 1 ? pieces[0] : joined(pieces);
+    },
+    lookUp(start, end) {
+      const { data, size } = concatTiles(parts, parts[0].size);
+      const bytes = size * size * 3;
+      return { bytes: data.subarray(start * bytes, end * bytes), table: pixelTable(normalization) };
     },
   };
 }

@@ -57,6 +57,14 @@ export type Int4Activations = "int8" | "int16" | "int24";
 
 export type GeluKind = "tanh" | "erf";
 
+/** Tiles as bytes, with what each byte stands for. */
+export interface PixelBytes {
+  /** [n, S, S, 3] */
+  readonly bytes: Uint8Array;
+  /** [3, 256]: value of every byte of each channel. */
+  readonly table: Float32Array;
+}
+
 /** A layer norm over the last axis: weight[C], bias[C]. */
 export interface NormOperands {
   readonly weight: Operand;
@@ -95,16 +103,20 @@ export interface Int8Rows {
 }
 
 export interface Backend {
-  /** Name as given to `device`: "reference" or "cpu". */
+  /** Name as given to `device`: "reference", "cpu" or "cuda". */
   readonly name: string;
   /** Human-readable, for `--stats`: instruction set, threads. */
   readonly description: string;
   readonly threads: number;
+  /** Work is dear to start and cheap to do, as on a GPU: many pictures are encoded together, whatever memory that takes. Default: false. */
+  readonly isWide?: boolean;
 
   // — memory —
   /** Uninitialised memory; may be recycled. */
   alloc(dtype: DType, length: number): Storage;
-  /** Gives memory from `alloc` back. Views of it must not be used afterwards. */
+  /** Memory of zeros, otherwise as `alloc`. */
+  zeros(dtype: DType, length: number): Storage;
+  /** Gives memory from `alloc` or `zeros` back. Views of it must not be used afterwards. */
   free(storage: Storage): void;
   /** Takes host data as device memory; a host backend keeps the array itself, without a copy (memory-mapped weights). */
   wrap(dtype: DType, data: HostArray): Storage;
@@ -172,6 +184,8 @@ export interface Backend {
    * bias[C]; patches row-major, P = ⌊S/patch⌋²; plus position[P, C].
    */
   patchEmbed(out: Operand, pixels: Operand, weight: Operand, bias: Operand, position: Operand): void;
+  /** out[n, 3, S, S] from tiles on the host. Only where that is faster than preprocess/pixels.ts, which defines it. */
+  pixelValues?(out: Operand, pixels: PixelBytes): void;
   /** out[B, ⌈s/k⌉, ⌈s/k⌉, k·k·C] from x[B, s, s, C], channel order (dy, dx, c); zeros pad bottom and right. */
   spaceToChannel(out: Operand, x: Operand, k: number): void;
   /** out[h', w', C] from x[h, w, C]: mean over rows ⌊i·h/h'⌋ … ⌈(i+1)·h/h'⌉ − 1, columns alike (adaptive average). */

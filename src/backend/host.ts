@@ -33,6 +33,12 @@ export class HostMemory {
     return { dtype, length, array: arrayView(dtype, recycled ?? new ArrayBuffer(bytes), 0, length), isOwned: true };
   }
 
+  zeros(dtype: DType, length: number): HostStorage {
+    const storage = this.alloc(dtype, length);
+    storage.array.fill(0);
+    return storage;
+  }
+
   free(storage: Storage): void {
     const { array, isOwned } = storage as HostStorage;
     if (!isOwned) return;

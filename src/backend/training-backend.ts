@@ -29,6 +29,17 @@ export interface AdamWOptions {
   readonly gradientScale: number;
 }
 
+export interface MuonOptions {
+  /** Learning rate times the scale of the matrix's size. */
+  readonly rate: number;
+  readonly momentum: number;
+  /** Multiplies the gradient first (clipping). */
+  readonly gradientScale: number;
+  /** a, b, c: a round maps every singular value x to a x + b x³ + c x⁵. */
+  readonly polynomial: readonly [a: number, b: number, c: number];
+  readonly rounds: number;
+}
+
 export interface ContrastiveGradients {
   readonly image: Operand;
   readonly text: Operand;
@@ -105,6 +116,11 @@ export interface TrainingBackend {
   sumOfSquares(out: Operand, x: Operand): void;
   /** One step of AdamW on parameter, m and v (all f32, changed in place). */
   adamw(parameter: Operand, m: Operand, v: Operand, gradient: Operand, options: AdamWOptions): void;
+  /**
+   * One step of Muon on a matrix and its momentum m (f32, changed in place), where that is faster than train/muon.ts, which defines it and
+   * needs the host. Absent: that runs.
+   */
+  muon?(parameter: Operand, m: Operand, gradient: Operand, options: MuonOptions): void;
 }
 
 /** A backend that can learn. */

@@ -32,14 +32,18 @@ export function normalizationTable(normalization: Normalization): Float32Array {
   return table;
 }
 
+/** Value of every byte as it enters the tower, float32 holding fp16: [3, 256]. */
+export function pixelTable(normalization: Normalization): Float32Array {
+  return normalizationTable(normalization).map(roundToF16);
+}
+
 /**
  * Tiles [start, end) as pixel values [end − start, 3, S, S], float32 holding fp16 values.
  * The original rounds pixels to fp16 before the vision tower whatever the weights' type.
  */
 export function pixelValues(tiles: Tiles, start: number, end: number, normalization: Normalization): Float32Array {
   assert(start >= 0 && start <= end && end <= tiles.count, `tiles ${start}…${end} of ${tiles.count}`);
-  const table = normalizationTable(normalization);
-  for (let i = 0; i < table.length; i++) table[i] = roundToF16(table[i]);
+  const table = pixelTable(normalization);
   const red = table.subarray(0, 256);
   const green = table.subarray(256, 512);
   const blue = table.subarray(512, 768);

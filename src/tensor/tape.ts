@@ -192,7 +192,7 @@ export class Tape implements Keeper {
     let whole = this.#parameters.get(input.root) ?? this.#gradients.get(input.root);
     if (!whole) {
       const { length } = input.root;
-      whole = Tensor.from(this.#backend, "f32", new Float32Array(length), [length]);
+      whole = new Tensor(this.#backend, this.#backend.zeros("f32", length), [length]);
       this.#gradients.set(input.root, whole);
     }
     return this.#part(whole, input);

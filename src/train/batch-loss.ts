@@ -136,10 +136,11 @@ const PARTS = 8;
  * @param shown Numbers of ids in `PackedRow.names`.
  */
 function shownRows(model: NvilaModel, embeds: Tensor, shown: Int32Array): Tensor {
-  const parts = Int32Array.from({ length: shown.length * PARTS }, (_, i) => {
-    const id = shown[Math.floor(i / PARTS)];
-    return Math.floor(id / PLACE_SLOTS) * PARTS + ((i + (id % PLACE_SLOTS)) % PARTS);
-  });
+  const parts = new Int32Array(shown.length * PARTS);
+  for (const [i, id] of shown.entries()) {
+    const [row, slot] = [Math.floor(id / PLACE_SLOTS), id % PLACE_SLOTS];
+    for (let part = 0; part < PARTS; part++) parts[i * PARTS + part] = row * PARTS + ((part + slot) % PARTS);
+  }
   return model.llm.norm.forward(gatherParts(embeds, parts));
 }
 

@@ -77,6 +77,13 @@ async function moveMatrix(
   { learningRate, gradientScale }: { learningRate: number; gradientScale: number },
 ): Promise<void> {
   const { backend, shape } = master;
+  const rate = learningRate * STEP_RMS * Math.sqrt(Math.max(...shape));
+  const training = trainingOf(backend);
+  if (training.muon) {
+    const options = { rate, momentum: MOMENTUM, gradientScale, polynomial: [A, B, C], rounds: ROUNDS } as const;
+    training.muon(master, momentum, gradient, options);
+    return;
+  }
   const [g, m, p] = [await gradient.readF32(), await momentum.readF32(), await master.readF32()];
   const ahead = new Float32Array(g.length);
   for (let i = 0; i < g.length; i++) {
@@ -85,7 +92,6 @@ async function moveMatrix(
     ahead[i] = grad + MOMENTUM * m[i];
   }
   const direction = await orthogonal(Tensor.from(backend, "f32", ahead, shape));
-  const rate = learningRate * STEP_RMS * Math.sqrt(Math.max(...shape));
   for (let i = 0; i < p.length; i++) p[i] -= rate * direction[i];
   backend.copy(momentum.storage, 0, backend.wrap("f32", m));
   backend.copy(master.storage, 0, backend.wrap("f32", p));

@@ -90,8 +90,9 @@ export class ParameterSet {
   /** Sets the gradients of what is trained to zero; others never leave it. */
   clearGradients(trained: Trained): void {
     for (const { gradient } of this.trained(trained)) {
-      const zeros = this.#backend.wrap("f32", new Float32Array(gradient.storage.length));
+      const zeros = this.#backend.zeros("f32", gradient.storage.length);
       this.#backend.copy(gradient.storage, 0, zeros);
+      this.#backend.free(zeros);
     }
   }
 

@@ -73,6 +73,10 @@ export class CpuBackend implements LearningBackend {
     return this.#memory.alloc(dtype, length);
   }
 
+  zeros(dtype: DType, length: number): Storage {
+    return this.#memory.zeros(dtype, length);
+  }
+
   free(storage: Storage): void {
     this.#memory.free(storage);
   }

@@ -58,6 +58,10 @@ export class ReferenceBackend implements LearningBackend {
     return this.#memory.alloc(dtype, length);
   }
 
+  zeros(dtype: DType, length: number): Storage {
+    return this.#memory.zeros(dtype, length);
+  }
+
   free(storage: Storage): void {
     this.#memory.free(storage);
   }

@@ -3,6 +3,7 @@
  * Takes pixels and token ids; knows no picture files, no tokenizer, no prompt text and no sampling.
  * Source: Liu et al. 2024 (NVILA); VILA `llava/model/llava_arch.py` at b760c34.
  */
+import type { PixelBytes } from "../../backend/backend.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import type { BlockSize } from "../../preprocess/tiles.ts";
 import * as ops from "../../tensor/ops.ts";
@@ -66,6 +67,8 @@ export interface TileSource {
   maxTogether?(): number;
   /** Values of tiles [start, end): [end − start, 3, S, S], a new array each time. */
   pixels(start: number, end: number): Float32Array;
+  /** The same as bytes and a table of their values, for backends that look values up themselves. */
+  lookUp?(start: number, end: number): PixelBytes;
 }
 
 /** One encoder call: pictures, or the frames of videos one after the other. */
@@ -78,6 +81,16 @@ export type StageTap = (stage: "vision" | "blocks" | "projected", x: Tensor) => 
 
 /** Bound of the activations of one batch of tiles or blocks; at least one runs whatever it needs. */
 const MAX_BATCH_BYTES = 150e6;
+/** The same on a wide backend. */
+const MAX_WIDE_BATCH_BYTES = 2e9;
+
+/** The vision features of a call's tiles. */
+interface TileFeatures {
+  readonly tiles: TileSource;
+  readonly tap: StageTap | undefined;
+  /** [T, N, C] when they were made together; null: picture by picture, when they are asked for. */
+  readonly whole: Tensor | null;
+}
 
 /** The whole model, weights included. */
 export class NvilaModel {
@@ -120,9 +133,10 @@ export class NvilaModel {
     this.llm = new Qwen2Model(weights.llm, cfg.llm, tokens.count);
     for (const part of [weights.vision, weights.projector, weights.llm]) part.assertAllUsed();
     this.tokensPerTile = this.vision.tokensPerTile - (cfg.visionSelectFeature === "patch" ? 1 : 0);
+    const bytes = this.llm.backend.isWide ? MAX_WIDE_BATCH_BYTES : MAX_BATCH_BYTES;
     this.batch = {
-      tiles: Math.max(1, Math.floor(MAX_BATCH_BYTES / this.vision.activationBytesPerTile)),
-      blocks: Math.max(1, Math.floor(MAX_BATCH_BYTES / this.projector.activationBytesPerBlock(this.tokensPerTile))),
+      tiles: Math.max(1, Math.floor(bytes / this.vision.activationBytesPerTile)),
+      blocks: Math.max(1, Math.floor(bytes / this.projector.activationBytesPerBlock(this.tokensPerTile))),
     };
   }
 
@@ -151,6 +165,7 @@ export class NvilaModel {
   *encodeImages(tiles: TileSource, blockSizes: readonly (BlockSize | null)[] | null, tap?: StageTap): Steps<Tensor[]> {
     const pictures = blockSizes ?? new Array<null>(tiles.count).fill(null);
     const features: Tensor[] = [];
+    const source = yield* this.#featuresOf(tiles, tap);
     let tile = 0;
     for (let i = 0; i < pictures.length; ) {
       const block = pictures[i];
@@ -158,7 +173,7 @@ export class NvilaModel {
       if (block) {
         tile += this.#s2For(block).tileCount(block);
         this.#expectTiles(tiles, tile);
-        features.push(yield* scopeSteps(() => this.#encodeBlocks(tiles, start, block, tap))); // [B·n, H]
+        features.push(yield* scopeSteps(() => this.#encodeBlocks(source, start, block, tap))); // [B·n, H]
         i++;
       } else {
         while (i < pictures.length && pictures[i] === null && tile - start < this.batch.tiles) {
@@ -166,7 +181,7 @@ export class NvilaModel {
           i++;
         }
         this.#expectTiles(tiles, tile);
-        const batch = yield* scopeSteps(() => this.#encodeTiles(tiles, start, tile, tap)); // [b, n, H]
+        const batch = yield* scopeSteps(() => this.#encodeTiles(source, start, tile, tap)); // [b, n, H]
         for (let b = 0; b < tile - start; b++) features.push(batch.rows(b, b + 1).reshape(batch.shape.slice(1))); // [n, H]
       }
     }
@@ -199,24 +214,25 @@ export class NvilaModel {
       for (const frames of framesPerVideo) expectWholeWindows(poolSizes, frames, tokens);
     }
     const videos: Tensor[] = [];
+    const source = yield* this.#featuresOf(tiles, tap);
     let first = 0;
     for (const frames of framesPerVideo) {
       const from = first;
       first += frames;
-      videos.push(yield* scopeSteps(() => this.#videoGroups(tiles, from, from + frames, around, tap)));
+      videos.push(yield* scopeSteps(() => this.#videoGroups(source, from, from + frames, around, tap)));
     }
     return videos;
   }
 
   /** Frames [first, last) of one video, a few at a time, so that memory does not grow with the features of all frames: [L, H]. */
-  *#videoGroups(tiles: TileSource, first: number, last: number, around: EncoderRows, tap?: StageTap): Steps<Tensor> {
+  *#videoGroups(source: TileFeatures, first: number, last: number, around: EncoderRows, tap?: StageTap): Steps<Tensor> {
     const { kind, poolSizes } = this.cfg.videoEncoder;
     const window = kind === "tsp" ? framesPerGroup(poolSizes) : 1;
     const size = window * Math.max(1, Math.floor(this.batch.tiles / window));
     const groups: Tensor[][] = [];
     for (let from = first; from < last; from += size) {
       const to = Math.min(last, from + size);
-      const features = yield* scopeSteps(() => this.#encodeTiles(tiles, from, to, tap)); // [F, n, H]
+      const features = yield* scopeSteps(() => this.#encodeTiles(source, from, to, tap)); // [F, n, H]
       groups.push(kind === "tsp" ? poolFrames(features, poolSizes, around) : [encodeFrames(features, around)]);
       release(features);
     }
@@ -229,34 +245,56 @@ export class NvilaModel {
   }
 
   /** Tiles [start, end), each a picture of its own → [b, n, H]. */
-  *#encodeTiles(tiles: TileSource, start: number, end: number, tap?: StageTap): Steps<Tensor> {
-    const x = yield* this.#visionFeatures(tiles, start, end, tap); // [b, N, C]
+  *#encodeTiles(source: TileFeatures, start: number, end: number, tap?: StageTap): Steps<Tensor> {
+    const x = yield* this.#take(source, start, end); // [b, N, C]
     const blocks = (from: number, to: number): Tensor => this.s2?.repeatScales(x.rows(from, to)) ?? x.rows(from, to);
     return yield* this.#project(end - start, blocks, tap); // [b, n, H]
   }
 
   /** The tiles of one picture from `start` on, all scales → [B·n, H], row-major over the picture. */
-  *#encodeBlocks(tiles: TileSource, start: number, block: BlockSize, tap?: StageTap): Steps<Tensor> {
+  *#encodeBlocks(source: TileFeatures, start: number, block: BlockSize, tap?: StageTap): Steps<Tensor> {
     const s2 = this.#s2For(block);
-    const x = yield* this.#visionFeatures(tiles, start, start + s2.tileCount(block), tap); // [T, N, C]
+    const x = yield* this.#take(source, start, start + s2.tileCount(block)); // [T, N, C]
     const scales = s2.splitScales(x, block); // per scale [B, N, C]
     const grid = s2.outputGrid(block);
     const blocks = (from: number, to: number): Tensor => ops.concatColumns(scales.map((scale) => scale.rows(from, to)));
     return stitchTokens(yield* this.#project(grid.rows * grid.cols, blocks, tap), grid); // [B·n, H]
   }
 
+  /** Where a call's vision features come from: on a wide backend they are made now, all together. */
+  *#featuresOf(tiles: TileSource, tap?: StageTap): Steps<TileFeatures> {
+    const isWide = this.llm.backend.isWide === true;
+    return { tiles, tap, whole: isWide ? yield* this.#visionFeatures(tiles, 0, tiles.count, tap) : null };
+  }
+
+  /** Vision features of tiles [start, end): [T, N, C]. */
+  *#take({ tiles, tap, whole }: TileFeatures, start: number, end: number): Steps<Tensor> {
+    return whole?.rows(start, end) ?? (yield* this.#visionFeatures(tiles, start, end, tap));
+  }
+
   /** Selected features of tiles [start, end), a few at a time: [T, N, C]. */
   *#visionFeatures(tiles: TileSource, start: number, end: number, tap?: StageTap): Steps<Tensor> {
-    const { hiddenSize: C, imageSize: S } = this.cfg.vision;
+    const { hiddenSize: C } = this.cfg.vision;
     const out = ops.empty(this.llm.backend, "f32", [end - start, this.tokensPerTile, C]);
     for (let from = start, to = start; from < end; from = to) {
       const most = Math.max(1, Math.min(this.batch.tiles, tiles.maxTogether?.() ?? this.batch.tiles));
       to = Math.min(end, from + most);
       while (tiles.isReady && !tiles.isReady(from, to)) yield;
-      const pixels = Tensor.from(out.backend, "f32", tiles.pixels(from, to), [to - from, 3, S, S]);
+      const pixels = this.#pixels(tiles, from, to);
       yield* scopeSteps(() => this.#visionBatch(pixels, out.rows(from - start, to - start)));
     }
     tap?.("vision", out);
+    return out;
+  }
+
+  /** Values of tiles [from, to): [to − from, 3, S, S]. */
+  #pixels(tiles: TileSource, from: number, to: number): Tensor {
+    const { backend } = this.llm;
+    const S = this.cfg.vision.imageSize;
+    const shape = [to - from, 3, S, S];
+    if (!backend.pixelValues || !tiles.lookUp) return Tensor.from(backend, "f32", tiles.pixels(from, to), shape);
+    const out = ops.empty(backend, "f32", shape);
+    backend.pixelValues(out, tiles.lookUp(from, to));
     return out;
   }
 
