@@ -7,11 +7,9 @@
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, relative } from "node:path";
+import { canRun, compiler, napiHeaders, ROOT } from "./native-tools.mjs";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const isOptional = process.argv.includes("--optional");
 const isSanitized = process.argv.includes("--sanitize");
 
@@ -31,10 +29,8 @@ try {
 }
 
 function build() {
-  const include = headers();
+  const include = napiHeaders();
   if (!canRun("make")) throw new Error("`make` is not installed or does not run.");
-  const compiler = [process.env.CXX, "g++", "clang++"].find((name) => name && canRun(name));
-  if (!compiler) throw new Error("no C++ compiler was found (tried $CXX, g++, clang++).");
   const out = join(ROOT, "build", isSanitized ? "native-asan" : "native", `${process.platform}-${process.arch}`);
   mkdirSync(out, { recursive: true });
   // Relative to native/, because make cannot take a folder whose path holds a space.
@@ -46,7 +42,7 @@ function build() {
       "-j2",
       "-C",
       "native",
-      `CXX=${compiler}`,
+      `CXX=${compiler()}`,
       `OUT=${fromNative(out)}`,
       `NAPI_INCLUDE=${fromNative(include)}`,
       `SANITIZE=${isSanitized ? 1 : 0}`,
@@ -56,18 +52,4 @@ function build() {
   if (result.error) throw result.error;
   if (result.status !== 0) throw new Error(`make failed:\n${`${result.stdout}${result.stderr}`.trim().slice(-4000)}`);
   if (result.stderr.trim()) console.error(result.stderr.trim());
-}
-
-function headers() {
-  try {
-    const require = createRequire(import.meta.url);
-    return join(dirname(require.resolve("node-api-headers/package.json")), "include");
-  } catch {
-    throw new Error("the package node-api-headers is not installed. You can run `npm ci`.");
-  }
-}
-
-function canRun(command) {
-  const result = spawnSync(command, ["--version"], { stdio: "ignore" });
-  return !result.error && result.status === 0;
 }
