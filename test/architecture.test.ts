@@ -105,6 +105,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** Rooms and files that may use Node. Everything else must run in a browser. */
 const NODE_ONLY = [
   "backend/cpu",
+  "backend/cuda",
   "io",
   "loader",
   "world",

@@ -4,7 +4,7 @@ import type { Backend, Int4Activations } from "./backend.ts";
 import { ReferenceBackend } from "./reference/reference-backend.ts";
 
 /** What computes; "auto" is the fastest that runs here. */
-export type DeviceName = "auto" | "cpu" | "reference";
+export type DeviceName = "auto" | "cpu" | "cuda" | "reference";
 
 export interface BackendOptions {
   /** Worker threads of the backend. Default: what the machine can run at once. */

@@ -57,7 +57,7 @@ export async function trainFromNothing(recipe: Recipe, options: FromNothingOptio
     onStage: async (stage, model) => {
       if (!evaluate) return;
       await scoreStage(model, evaluate, {
-        device: device === "auto" ? undefined : device,
+        device: device === "auto" || device === "cuda" ? undefined : device, // a GPU trains; answers come from the processor
         threads,
         signal,
         onWarning,

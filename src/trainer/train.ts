@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { registerCpuBackend } from "../backend/cpu/register.ts";
+import { registerCudaBackend } from "../backend/cuda/register.ts";
 import { createBackend, type DeviceName } from "../backend/registry.ts";
 import type { Recipe } from "./recipe.ts";
 import { writeReport } from "./report-page.ts";
@@ -13,8 +14,8 @@ import { type LoggedStep, type StageOptions, trainStage } from "./train-stage.ts
 const POOLED_BYTES = 3 * 2 ** 30;
 
 export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | "seed" | "onStep"> {
-  /** Default "auto". */
-  readonly device?: DeviceName | "auto";
+  /** Default "auto", which is never "cuda". */
+  readonly device?: DeviceName;
   /** Threads that compute. Default: as many as the machine runs at once. */
   readonly threads?: number;
   /** Folder of the run. */
@@ -33,6 +34,7 @@ export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | 
 export async function train(recipe: Recipe, options: TrainOptions): Promise<string> {
   const { out, only, onStep, onStage, device = "auto", threads, onWarning = () => {}, ...rest } = options;
   registerCpuBackend();
+  registerCudaBackend();
   const backendOptions = { pooledBytes: POOLED_BYTES, ...(threads !== undefined && { threads }) };
   const backend = createBackend(device, backendOptions, (reason) =>
     onWarning(`computing without the native addon, which is very slow: ${reason}`),

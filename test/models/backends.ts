@@ -4,6 +4,7 @@ import type { Backend } from "../../src/backend/backend.ts";
 import { registerCpuBackend } from "../../src/backend/cpu/register.ts";
 import { createBackend, type DeviceName } from "../../src/backend/registry.ts";
 import { messageOf } from "../../src/util/errors.ts";
+import { cudaBackends } from "../ops/cuda-backends.ts";
 
 const DEVICES: readonly DeviceName[] = ["reference", "cpu"];
 
@@ -11,9 +12,26 @@ registerCpuBackend();
 
 /** One `describe` per backend that can run here. */
 export function describeOnBackends(name: string, body: (backend: Backend) => void): void {
-  for (const device of DEVICES) {
+  describeOn(
+    name,
+    DEVICES.map((device) => [device, backendOrReason(device)]),
+    body,
+  );
+}
+
+/** The same with the backend that only learns. */
+export function describeOnLearningBackends(name: string, body: (backend: Backend) => void): void {
+  describeOnBackends(name, body);
+  describeOn(name, cudaBackends(), body);
+}
+
+function describeOn(
+  name: string,
+  backends: readonly (readonly [device: string, backend: Backend | string])[],
+  body: (backend: Backend) => void,
+): void {
+  for (const [device, backend] of backends) {
     const title = `${name} (${device})`;
-    const backend = backendOrReason(device);
     if (typeof backend !== "string") describe(title, () => body(backend));
     else {
       console.warn(`skipped "${title}": ${backend}`);

@@ -8,7 +8,7 @@ import { elementCount, type Shape } from "../../src/core/shape.ts";
 import type { OpCase } from "./cases.ts";
 import type { InputSpec } from "./inputs.ts";
 
-export type BackwardOpName = Exclude<keyof TrainingBackend, "sigmoidContrastive">;
+export type BackwardOpName = Exclude<keyof TrainingBackend, "sigmoidContrastive" | "muon">;
 
 const DTYPES = ["f32", "bf16", "f16"] as const;
 const x = (shape: Shape, more: Partial<InputSpec> = {}): InputSpec => ({ dtype: "f32", shape, ...more });

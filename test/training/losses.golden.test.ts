@@ -9,7 +9,7 @@ import { dpoLoss } from "../../src/train/dpo-loss.ts";
 import { clipScale } from "../../src/train/optimizer.ts";
 import { shiftedTargets } from "../../src/train/targets.ts";
 import { describeGolden } from "../golden/golden-dir.ts";
-import { describeOnBackends } from "../models/backends.ts";
+import { describeOnLearningBackends } from "../models/backends.ts";
 import {
   expectWithin,
   type GoldenCase,
@@ -53,7 +53,7 @@ const sum = (values: Float32Array): number => values.reduce((total, value) => to
 const kept = (targets: Int32Array): number => targets.filter((id) => id >= 0).length;
 
 describeGolden("losses", (dir) => {
-  describeOnBackends("losses", (backend) => {
+  describeOnLearningBackends("losses", (backend) => {
     for (const op of ["cross_entropy", "soft_cross_entropy"]) {
       it(op, async () => {
         const { cases, source, tolerance } = goldenOp(dir, op);

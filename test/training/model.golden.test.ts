@@ -9,7 +9,7 @@ import { Learner, type LearnerOptions } from "../../src/train/learner.ts";
 import type { ParameterSet } from "../../src/train/parameters.ts";
 import { cosineWithWarmup } from "../../src/train/schedule.ts";
 import { describeGolden, readGoldenJson } from "../golden/golden-dir.ts";
-import { describeOnBackends } from "../models/backends.ts";
+import { describeOnLearningBackends } from "../models/backends.ts";
 import { goldenTensors } from "../models/golden-tensors.ts";
 import {
   countItems,
@@ -82,7 +82,7 @@ async function expectGradients(parameters: ParameterSet, source: TensorSource, t
 }
 
 describeGolden("training a tiny NVILA", (dir) => {
-  describeOnBackends("loss and gradients", (backend) => {
+  describeOnLearningBackends("loss and gradients", (backend) => {
     it.each(["keep", "recompute"] as const)("NVILA, activations %s", async (activations) => {
       const forward = readGoldenJson<Forward>(dir, "training/model/forward.json");
       const { golden, samples } = await prepare(dir, backend, "model", forward);
@@ -156,7 +156,7 @@ describeGolden("training a tiny NVILA", (dir) => {
     });
   });
 
-  describeOnBackends("steps", (backend) => {
+  describeOnLearningBackends("steps", (backend) => {
     interface Optimizer {
       readonly steps: number;
       readonly warmupSteps: number;

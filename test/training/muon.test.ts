@@ -8,10 +8,15 @@ import { Tensor } from "../../src/tensor/tensor.ts";
 import { isHiddenMatrix, Muon, orthogonal } from "../../src/train/muon.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
 import type { Parameter } from "../../src/train/parameters.ts";
+import { cudaBackends } from "../ops/cuda-backends.ts";
 
 const { binding } = loadBinding();
 const backends: [string, Backend][] = [["reference", new ReferenceBackend()]];
 if (binding) backends.push(["cpu", new CpuBackend(binding, { threads: 2 })]);
+for (const [title, backend] of cudaBackends()) {
+  if (typeof backend !== "string") backends.push([title, backend]);
+  else console.warn(`skipped "muon on ${title}": ${backend}`);
+}
 
 const noise = (count: number, seed: number): number[] =>
   Array.from({ length: count }, (_, i) => Math.fround(Math.sin(12.9898 * (i + 1) + seed) * 2));

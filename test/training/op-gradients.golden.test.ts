@@ -11,7 +11,7 @@ import { PackedAttention } from "../../src/nn/packed-attention.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { describeGolden } from "../golden/golden-dir.ts";
-import { describeOnBackends } from "../models/backends.ts";
+import { describeOnLearningBackends } from "../models/backends.ts";
 import {
   channelsLast,
   expectWithin,
@@ -154,7 +154,7 @@ function weightsOf({ backend, source, test, leaf }: Run): Weights {
 }
 
 describeGolden("gradients of operations", (dir) => {
-  describeOnBackends("operators", (backend) => {
+  describeOnLearningBackends("operators", (backend) => {
     for (const [op, build] of Object.entries(BUILDS)) {
       it(op, async () => {
         const { cases, source, tolerance } = goldenOp(dir, op);

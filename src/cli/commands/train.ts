@@ -1,8 +1,8 @@
 /** `nvila train`: the stages of a recipe, from nothing on the synthetic world, or from the user's checkpoint on the user's data. */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { readRegistry } from "../../loader/registry.ts";
 import { readRecipe, recipeNames } from "../../trainer/recipe.ts";
-import { train } from "../../trainer/train.ts";
+import { type TrainOptions, train } from "../../trainer/train.ts";
 import { trainFromNothing } from "../../trainer/train-from-nothing.ts";
 import type { LoggedStep } from "../../trainer/train-stage.ts";
 import { RequestError } from "../../util/errors.ts";
@@ -30,6 +30,8 @@ interface TrainFlags {
   readonly mixture?: string;
   readonly stages?: readonly string[];
   readonly threads?: number;
+  readonly device: NonNullable<TrainOptions["device"]>;
+  readonly decodeThreads?: number;
   readonly maxMinutes?: number;
 }
 
@@ -49,13 +51,19 @@ export function trainCommand(): Command {
     .option("--stages <names...>", "only these stages")
     .option("--max-minutes <n>", "save and stop after this time", wholeNumber(1))
     .option("--threads <n>", "threads that compute", wholeNumber(1))
+    .addOption(
+      new Option("--device <name>", "what computes; cuda must be built first (docs/training.md)")
+        .choices(["auto", "cpu", "reference", "cuda"])
+        .default("auto"),
+    )
+    .option("--decode-threads <n>", "threads that decode pictures and videos (default: 1)", wholeNumber(1))
     .addHelpText("after", EXAMPLES)
     .action((name: string, flags: TrainFlags) => withInterrupt((signal) => run(name, flags, signal)));
 }
 
 async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): Promise<void> {
   const recipe = readRecipe(name);
-  const { model, data, out, mixture, threads, maxMinutes } = flags;
+  const { model, data, out, mixture, threads, device, decodeThreads, maxMinutes } = flags;
   const only = flags.stages;
   const unknown = only?.find((stage) => !recipe.stages.some((known) => known.name === stage));
   if (unknown !== undefined) {
@@ -69,6 +77,8 @@ async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): P
   const line = new ProgressLine();
   const common = {
     out,
+    device,
+    ...(decodeThreads !== undefined && { decodeThreads }),
     ...(only && { only }),
     ...(threads !== undefined && { threads }),
     signal,
