@@ -17,7 +17,7 @@ import type { Recipe, RecipeStart } from "./recipe.ts";
 import { openRunFolder } from "./run-folder.ts";
 import { finishedModel } from "./saved-run.ts";
 import { scoreStage } from "./stage-scores.ts";
-import { type TrainOptions, train } from "./train.ts";
+import { openTrainingBackend, type TrainOptions, train } from "./train.ts";
 
 /** Share of the conversations below which a word is spelled: above it are the words of questions, colours and shapes, below it names and things. */
 const SPELLED_BELOW = 0.02;
@@ -42,6 +42,7 @@ export async function trainFromNothing(recipe: Recipe, options: FromNothingOptio
       `recipe "${recipe.name}" needs a checkpoint and data. You can use --model and --data`,
     );
   }
+  const backend = openTrainingBackend(options); // first: a device that is not there need not be waited for
   await openRunFolder(out, recipe);
   const registry = await drawWorld(join(out, "world"), start.world, {
     signal,
@@ -51,6 +52,7 @@ export async function trainFromNothing(recipe: Recipe, options: FromNothingOptio
   if (!existsSync(from)) await writeStart(start, recipe.seed, { world: join(out, "world"), from, onWork });
   const last = await train(recipe, {
     ...options,
+    backend,
     from,
     registry: await readRegistry(registry),
     mixture: null,

@@ -1,6 +1,7 @@
 /** A whole recipe: its stages in order, each in a folder of its own, finished ones skipped, an unfinished one gone on with. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Backend } from "../backend/backend.ts";
 import { registerCpuBackend } from "../backend/cpu/register.ts";
 import { registerCudaBackend } from "../backend/cuda/register.ts";
 import { createBackend, type DeviceName } from "../backend/registry.ts";
@@ -18,6 +19,8 @@ export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | 
   readonly device?: DeviceName;
   /** Threads that compute. Default: as many as the machine runs at once. */
   readonly threads?: number;
+  /** Instead of one for `device` and `threads`. */
+  readonly backend?: Backend;
   /** Folder of the run. */
   readonly out: string;
   /** Names of the stages to run; default: all. */
@@ -27,18 +30,27 @@ export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | 
   readonly onStage?: (stage: string, model: string) => Promise<void>;
 }
 
+/** What computes. @throws DeviceError when that cannot run here. */
+export function openTrainingBackend({
+  device = "auto",
+  threads,
+  onWarning = () => {},
+}: Pick<TrainOptions, "device" | "threads" | "onWarning">): Backend {
+  registerCpuBackend();
+  registerCudaBackend();
+  const options = { pooledBytes: POOLED_BYTES, ...(threads !== undefined && { threads }) };
+  return createBackend(device, options, (reason) =>
+    onWarning(`computing without the native addon, which is very slow: ${reason}`),
+  );
+}
+
 /**
  * @returns Folder of the last stage's model.
  * @throws as `trainStage`.
  */
 export async function train(recipe: Recipe, options: TrainOptions): Promise<string> {
-  const { out, only, onStep, onStage, device = "auto", threads, onWarning = () => {}, ...rest } = options;
-  registerCpuBackend();
-  registerCudaBackend();
-  const backendOptions = { pooledBytes: POOLED_BYTES, ...(threads !== undefined && { threads }) };
-  const backend = createBackend(device, backendOptions, (reason) =>
-    onWarning(`computing without the native addon, which is very slow: ${reason}`),
-  );
+  const { out, only, onStep, onStage, onWarning = () => {}, ...rest } = options;
+  const backend = options.backend ?? openTrainingBackend(options);
   await openRunFolder(out, recipe);
   let from = options.from;
   for (const stage of recipe.stages) {

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
+import type { Backend } from "../../src/backend/backend.ts";
 import { writeRandomCheckpoint } from "../../src/io/random-checkpoint.ts";
 import { readRegistry } from "../../src/loader/registry.ts";
 import type { Recipe, Stage } from "../../src/trainer/recipe.ts";
@@ -84,8 +85,18 @@ export class SmallRuns {
     writeFileSync(join(folder, "registry.json"), JSON.stringify({ datasets }));
   }
 
-  /** Runs or goes on. @param stopAfter Step after which the user presses Ctrl-C. */
-  async run(out: string, own: Recipe, stopAfter = Number.POSITIVE_INFINITY, from = this.start): Promise<SmallRun> {
+  /**
+   * Runs or goes on.
+   * @param stopAfter Step after which the user presses Ctrl-C.
+   * @param backend Default: the `cpu` backend.
+   */
+  async run(
+    out: string,
+    own: Recipe,
+    stopAfter = Number.POSITIVE_INFINITY,
+    from = this.start,
+    backend?: Backend,
+  ): Promise<SmallRun> {
     const controller = new AbortController();
     const [steps, warnings]: [LoggedStep[], string[]] = [[], []];
     await train(own, {
@@ -93,6 +104,7 @@ export class SmallRuns {
       out: join(this.folder, out),
       registry: await readRegistry(join(this.folder, "registry.json")),
       mixture: null,
+      ...(backend && { backend }),
       threads: 2,
       decodeThreads: 0,
       signal: controller.signal,

@@ -52,7 +52,7 @@ export function trainCommand(): Command {
     .option("--max-minutes <n>", "save and stop after this time", wholeNumber(1))
     .option("--threads <n>", "threads that compute", wholeNumber(1))
     .addOption(
-      new Option("--device <name>", "what computes; cuda must be built first (docs/training.md)")
+      new Option("--device <name>", "what computes; cuda must be built first (npm run build:cuda)")
         .choices(["auto", "cpu", "reference", "cuda"])
         .default("auto"),
     )
