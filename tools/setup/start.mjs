@@ -10,8 +10,8 @@ import { prepare, ROOT } from "./prepare.mjs";
 const BRIEFLY = "\nAnswer the question using a single word or phrase.";
 const ASKED = [
   ["assets/scene.png", "What shape is the leftmost object?"],
-  ["assets/chart.png", "What is the value of Apr?"],
-  ["assets/receipt.png", "How many items were bought?"],
+  ["assets/chart.png", "Which has the highest value?"],
+  ["assets/receipt.png", "What is the total?"],
 ];
 
 prepare();
