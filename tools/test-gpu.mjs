@@ -1,6 +1,6 @@
 /**
  * `npm run test:gpu`: builds the `cuda` backend and runs on the GPU what holds for every backend that learns: the table of op cases, gradients
- * and steps against the goldens. Not part of `npm test`, which runs the same kernels as loops.
+ * and steps against the goldens, a run of the trainer. Not part of `npm test`, which runs the same kernels as loops.
  */
 import { prepare, run, runTool } from "./setup/prepare.mjs";
 
@@ -8,6 +8,5 @@ prepare();
 run(process.execPath, ["tools/setup/build-cuda.mjs"]);
 run(process.execPath, ["tools/setup/build-cuda.mjs", "--on-host"]);
 process.env.NVILA_TEST_GPU = "1";
-runTool("vitest/vitest.mjs", ["run", "test/ops/cuda.test.ts", "test/training", ...process.argv.slice(2)], {
-  stdio: "inherit",
-});
+const tests = ["test/ops/cuda.test.ts", "test/training", "test/trainer/cuda.test.ts"];
+runTool("vitest/vitest.mjs", ["run", ...tests, ...process.argv.slice(2)], { stdio: "inherit" });

@@ -110,12 +110,10 @@ napi_value as_number(napi_env env, double number) {
   return result;
 }
 
-// open(index): the name of the GPU. A second call keeps the first GPU.
-napi_value open(napi_env env, napi_callback_info info) {
+// open(): the name of the GPU. A second call returns it again.
+napi_value open(napi_env env, napi_callback_info) {
   return guarded(env, [&] {
-    napi_value values[1];
-    arguments_of(env, info, values);
-    if (!opened) opened = std::make_unique<Device>(static_cast<int>(number_of(env, values[0])));
+    if (!opened) opened = std::make_unique<Device>();
     napi_value name;
     expect(napi_create_string_utf8(env, opened->name().c_str(), NAPI_AUTO_LENGTH, &name));
     return name;

@@ -64,7 +64,7 @@ class Device {
   // Pieces of working memory that may be in use at once.
   enum class Scratch { kRows, kSums, kMuon, kPatches, kCount };
 
-  explicit Device(int index);
+  Device();  // the first GPU
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -107,19 +107,15 @@ class Device {
 #ifdef NVILA_CUDA_ON_HOST
     for (int64_t row = 0; row < count; row++) f(static_cast<uint32_t>(row), 0);
 #else
-    each_kernel_rows(count, f);
+    constexpr int kRows = kBlock / kWarp;
+    rows_kernel<<<static_cast<unsigned>((count + kRows - 1) / kRows), kBlock, 0, stream_>>>(static_cast<uint32_t>(count), f);
+    expect_launched();
 #endif
   }
 
  private:
   static void expect_count(int64_t count);
 #ifndef NVILA_CUDA_ON_HOST
-  template <typename F>
-  void each_kernel_rows(int64_t count, F f) {
-    constexpr int kRows = kBlock / kWarp;
-    rows_kernel<<<static_cast<unsigned>((count + kRows - 1) / kRows), kBlock, 0, stream_>>>(static_cast<uint32_t>(count), f);
-    expect_launched();
-  }
   void expect_launched();
 
   cudaStream_t stream_ = nullptr;

@@ -18,10 +18,10 @@ void expect(cublasStatus_t status, const char* what) {
 
 }  // namespace
 
-Device::Device(int index) {
-  expect(cudaSetDevice(index), "choosing the GPU");
+Device::Device() {
+  expect(cudaSetDevice(0), "choosing the GPU");
   cudaDeviceProp properties;
-  expect(cudaGetDeviceProperties(&properties, index), "asking the GPU");
+  expect(cudaGetDeviceProperties(&properties, 0), "asking the GPU");
   name_ = properties.name;
   expect(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
   expect(cublasCreate(&cublas_), "starting cuBLAS");

@@ -8,7 +8,7 @@
 
 namespace nvila_cuda {
 
-Device::Device(int) : name_("no GPU: kernels run as loops, for tests") {}
+Device::Device() : name_("no GPU: kernels run as loops, for tests") {}
 
 Device::~Device() {
   for (void* memory : scratch_) std::free(memory);

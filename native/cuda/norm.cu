@@ -5,18 +5,28 @@ namespace nvila_cuda {
 
 namespace {
 
-// out = (x − mean) / sqrt(var + eps) · weight + bias; without `is_centred` the mean counts as 0 and there is no bias.
+struct Statistics {
+  double mean;
+  double scale;  // 1 / sqrt(variance + eps)
+};
+
+// Of a row, in every lane of its warp; without `is_centred` the mean counts as 0.
+NVILA_KERNEL Statistics statistics(const float* row, int64_t C, double eps, bool is_centred, int lane) {
+  double sum = 0;
+  if (is_centred) {
+    for (int64_t c = lane; c < C; c += kWarp) sum += row[c];
+  }
+  const double mean = warp_sum(sum) / C;
+  double squares = 0;
+  for (int64_t c = lane; c < C; c += kWarp) squares += (row[c] - mean) * (row[c] - mean);
+  return {mean, 1 / sqrt(warp_sum(squares) / C + eps)};
+}
+
+// out = (x − mean) / sqrt(var + eps) · weight + bias; an RMS norm is not centred and has no bias.
 void norm(Device& device, float* out, const float* x, const float* weight, const float* bias, double eps, bool is_centred, int64_t T, int64_t C) {
   device.rows(T, [=] NVILA_DEVICE(uint32_t t, int lane) {
     const float* row = x + t * C;
-    double sum = 0;
-    if (is_centred) {
-      for (int64_t c = lane; c < C; c += kWarp) sum += row[c];
-    }
-    const double mean = warp_sum(sum) / C;
-    double squares = 0;
-    for (int64_t c = lane; c < C; c += kWarp) squares += (row[c] - mean) * (row[c] - mean);
-    const double scale = 1 / sqrt(warp_sum(squares) / C + eps);
+    const auto [mean, scale] = statistics(row, C, eps, is_centred, lane);
     for (int64_t c = lane; c < C; c += kWarp) {
       out[t * C + c] = static_cast<float>((row[c] - mean) * scale) * weight[c] + (bias ? bias[c] : 0);
     }
@@ -29,14 +39,7 @@ void norm_backward(Device& device, float* dx, float* products, const float* dy, 
   device.rows(T, [=] NVILA_DEVICE(uint32_t t, int lane) {
     const float* row = x + t * C;
     const float* upstream = dy + t * C;
-    double sum = 0;
-    if (is_centred) {
-      for (int64_t c = lane; c < C; c += kWarp) sum += row[c];
-    }
-    const double mean = warp_sum(sum) / C;
-    double squares = 0;
-    for (int64_t c = lane; c < C; c += kWarp) squares += (row[c] - mean) * (row[c] - mean);
-    const double scale = 1 / sqrt(warp_sum(squares) / C + eps);
+    const auto [mean, scale] = statistics(row, C, eps, is_centred, lane);
     double total = 0, dot = 0;
     for (int64_t c = lane; c < C; c += kWarp) {
       const float g = upstream[c] * weight[c];

@@ -2,6 +2,7 @@
 import type { TileSource } from "../models/nvila/nvila-model.ts";
 import { type Normalization, pixelTable, pixelValues } from "../preprocess/pixels.ts";
 import { concatTiles, type Tiles } from "../preprocess/tiles.ts";
+import { joinInto } from "../util/join-into.ts";
 
 /** All tiles of `parts`, which have one size, in order. */
 export function tileSource(parts: readonly Tiles[], normalization: Normalization): TileSource {
@@ -28,11 +29,5 @@ export function tileSource(parts: readonly Tiles[], normalization: Normalization
 }
 
 function joined(pieces: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
+  return joinInto(new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0)), pieces);
 }

@@ -5,6 +5,7 @@
 import { arrayView, BYTES_PER_ELEMENT, type DType, type HostArray } from "../core/dtype.ts";
 import { assert } from "../util/assert.ts";
 import type { Operand, Storage } from "./backend.ts";
+import { pooledSize } from "./pooled-size.ts";
 
 /** Host storage: the array is the memory. */
 export interface HostStorage extends Storage {
@@ -13,7 +14,7 @@ export interface HostStorage extends Storage {
   readonly isOwned: boolean;
 }
 
-/** Small buffers are rounded up to this, so that near-equal sizes share a free list; large ones to an eighth of their power of two. */
+/** Bytes that small buffers are multiples of. */
 const GRANULE_BYTES = 64;
 
 export class HostMemory {
@@ -27,7 +28,7 @@ export class HostMemory {
   }
 
   alloc(dtype: DType, length: number): HostStorage {
-    const bytes = roundedUp(length * BYTES_PER_ELEMENT[dtype]);
+    const bytes = pooledSize(length * BYTES_PER_ELEMENT[dtype], GRANULE_BYTES);
     const recycled = this.#free.get(bytes)?.pop();
     if (recycled) this.#pooledBytes -= bytes;
     return { dtype, length, array: arrayView(dtype, recycled ?? new ArrayBuffer(bytes), 0, length), isOwned: true };
@@ -66,11 +67,6 @@ export class HostMemory {
   copy(target: Storage, targetStart: number, source: Storage): void {
     (target as HostStorage).array.set((source as HostStorage).array, targetStart);
   }
-}
-
-function roundedUp(bytes: number): number {
-  const granule = Math.max(GRANULE_BYTES, 2 ** Math.floor(Math.log2(Math.max(1, bytes))) / 8);
-  return Math.max(granule, Math.ceil(bytes / granule) * granule);
 }
 
 /** The f32 array of an operand. */

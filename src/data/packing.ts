@@ -4,6 +4,7 @@
  * `repack_multimodal_data` at b760c34. DIFFERS: no dummy row and no mask; `cuSeqlens` says all.
  */
 import { RequestError } from "../util/errors.ts";
+import { joinInto } from "../util/join-into.ts";
 import { IGNORED_LABEL } from "./ignored-label.ts";
 import { PLACE_SLOTS } from "./places.ts";
 
@@ -111,11 +112,5 @@ export function packSamples(samples: readonly FusedSample[]): PackedRow {
 
 /** Thousands of numbers a sample: copied into place, not gathered one by one. */
 function joined(parts: readonly (readonly number[])[]): Int32Array {
-  const all = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return joinInto(new Int32Array(parts.reduce((sum, part) => sum + part.length, 0)), parts);
 }

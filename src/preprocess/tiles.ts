@@ -1,5 +1,6 @@
 /** Square tiles side by side in one buffer, and the grids they were cut from. Knows nothing of how they were chosen. */
 import { assert } from "../util/assert.ts";
+import { joinInto } from "../util/join-into.ts";
 import type { RgbImage } from "./rgb-image.ts";
 
 /** `count` tiles of `size` × `size` pixels. */
@@ -62,11 +63,10 @@ export function concatTiles(parts: readonly Tiles[], size: number): Tiles {
     parts.reduce((sum, part) => sum + part.count, 0),
     size,
   );
-  let at = 0;
-  for (const part of parts) {
-    assert(part.size === size, `tiles of ${part.size} px among tiles of ${size} px`);
-    tiles.data.set(part.data, at);
-    at += part.data.length;
-  }
+  for (const part of parts) assert(part.size === size, `tiles of ${part.size} px among tiles of ${size} px`);
+  joinInto(
+    tiles.data,
+    parts.map(({ data }) => data),
+  );
   return tiles;
 }

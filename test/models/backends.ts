@@ -25,7 +25,8 @@ export function describeOnLearningBackends(name: string, body: (backend: Backend
   describeOn(name, cudaBackends(), body);
 }
 
-function describeOn(
+/** One `describe` per backend that is none of the reasons why one cannot run; those are printed. */
+export function describeOn(
   name: string,
   backends: readonly (readonly [device: string, backend: Backend | string])[],
   body: (backend: Backend) => void,

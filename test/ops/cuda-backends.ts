@@ -1,20 +1,17 @@
-/** The `cuda` backend for tests: its kernels as loops, which runs everywhere, and with NVILA_TEST_GPU=1 (`npm run test:gpu`) the GPU. */
+/**
+ * The `cuda` backend for tests: its kernels as loops, which runs everywhere, and with NVILA_TEST_GPU=1 (`npm run test:gpu`) the GPU, which then
+ * must be there.
+ */
 import type { Backend } from "../../src/backend/backend.ts";
 import { CudaBackend } from "../../src/backend/cuda/cuda-backend.ts";
-import { type CudaLoadResult, loadCudaBinding, loadCudaBindingOnHost } from "../../src/backend/cuda/load.ts";
-import { messageOf } from "../../src/util/errors.ts";
+import { loadCudaBinding, loadCudaBindingOnHost } from "../../src/backend/cuda/load.ts";
 
-/** Each with its title, or the reason why it cannot run here. */
+/** Each with its title, or the reason why it cannot run here. @throws Error when the GPU is asked for and cannot run. */
 export function cudaBackends(): readonly (readonly [title: string, backend: Backend | string])[] {
-  const loops = ["cuda, kernels as loops", backendOf(loadCudaBindingOnHost())] as const;
-  return process.env.NVILA_TEST_GPU === "1" ? [loops, ["cuda", backendOf(loadCudaBinding())]] : [loops];
-}
-
-function backendOf(loaded: CudaLoadResult): Backend | string {
-  if (!loaded.binding) return loaded.reason;
-  try {
-    return new CudaBackend(loaded.binding);
-  } catch (error) {
-    return messageOf(error);
-  }
+  const loaded = loadCudaBindingOnHost();
+  const loops = ["cuda, kernels as loops", loaded.binding ? new CudaBackend(loaded.binding) : loaded.reason] as const;
+  if (process.env.NVILA_TEST_GPU !== "1") return [loops];
+  const onGpu = loadCudaBinding();
+  if (!onGpu.binding) throw new Error(onGpu.reason);
+  return [loops, ["cuda", new CudaBackend(onGpu.binding)]];
 }

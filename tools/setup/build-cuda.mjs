@@ -1,5 +1,5 @@
 /**
- * Builds native/cuda into build/cuda/<platform>-<arch>/ with make: nvila-cuda.node with nvcc of the CUDA toolkit 12 or newer. Not part of
+ * Builds native/cuda into build/cuda/<platform>-<arch>/ with make: nvila-cuda.node with nvcc of the CUDA toolkit (13.0 was used). Not part of
  * the install: nobody needs it but who trains on an NVIDIA GPU.
  *
  * --on-host  nvila-cuda-on-host.node instead, with the C++ compiler: the kernels as loops, for tests without a GPU.

@@ -18,6 +18,7 @@ import type {
   Storage,
 } from "../backend.ts";
 import { f32, HostMemory, i8, i32 } from "../host.ts";
+import { rowsOf, widthOf } from "../operand-sizes.ts";
 import { geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
 import type { LearningBackend, TrainingBackend } from "../training-backend.ts";
 import type { Binding } from "./binding.ts";
@@ -95,7 +96,7 @@ export class CpuBackend implements LearningBackend {
 
   linear(out: Operand, x: Operand, weight: Operand, bias: Operand | null): void {
     const [M, C] = weight.shape;
-    const T = elementCount(x.shape.slice(0, -1));
+    const T = rowsOf(x);
     this.#native.linear(
       this.#context,
       f32(out),
@@ -127,7 +128,7 @@ export class CpuBackend implements LearningBackend {
   linearPacked(out: Operand, x: Operand, weight: PackedWeight, bias: Operand | null): void {
     const { format, bytes, group, shape } = weight as CpuPacked;
     const [M] = shape;
-    const [T] = rowsOf(x);
+    const [T] = matrixSize(x);
     const reuse = this.#isQuantised(x.storage, group, null) ? 1 : 0;
     const b = bias && weightArray(bias);
     const biasCode = bias ? weightCode(bias) : 0;
@@ -149,7 +150,7 @@ export class CpuBackend implements LearningBackend {
     weight: PackedWeight,
     bias: Operand | null,
   ): void {
-    const [T, C] = rowsOf(x);
+    const [T, C] = matrixSize(x);
     if (!canFuse(T, weight)) {
       layerNormThenLinear(this, out, x, norm, weight, bias);
       return;
@@ -165,7 +166,7 @@ export class CpuBackend implements LearningBackend {
   }
 
   geluLinearPacked(out: Operand, x: Operand, kind: GeluKind, weight: PackedWeight, bias: Operand | null): void {
-    const [T, C] = rowsOf(x);
+    const [T, C] = matrixSize(x);
     if (!canFuse(T, weight)) {
       geluThenLinear(this, out, x, kind, weight, bias);
       return;
@@ -186,7 +187,7 @@ export class CpuBackend implements LearningBackend {
   /** The product of the codes that were made last. x gives their number only. */
   #linearOfCodes(out: Operand, x: Operand, { bytes, shape }: CpuPacked, bias: Operand | null): void {
     const b = bias && weightArray(bias);
-    const [T] = rowsOf(x);
+    const [T] = matrixSize(x);
     this.#native.linearInt8(this.#context, f32(out), f32(x), bytes, b, bias ? weightCode(bias) : 0, T, shape[0], 1);
   }
 
@@ -197,12 +198,12 @@ export class CpuBackend implements LearningBackend {
 
   layerNorm(out: Operand, x: Operand, weight: Operand, bias: Operand, eps: number): void {
     const [w, b] = [weightArray(weight), weightArray(bias)];
-    const [T, C] = rowsOf(x);
+    const [T, C] = matrixSize(x);
     this.#native.layerNorm(this.#context, f32(out), f32(x), w, weightCode(weight), b, weightCode(bias), eps, T, C);
   }
 
   rmsNorm(out: Operand, x: Operand, weight: Operand, eps: number): void {
-    const [T, C] = rowsOf(x);
+    const [T, C] = matrixSize(x);
     this.#native.rmsNorm(this.#context, f32(out), f32(x), weightArray(weight), weightCode(weight), eps, T, C);
   }
 
@@ -368,7 +369,7 @@ export class CpuBackend implements LearningBackend {
   }
 
   concatColumns(out: Operand, parts: readonly Operand[]): void {
-    const [T, width] = rowsOf(out);
+    const [T, width] = matrixSize(out);
     let column = 0;
     for (const part of parts) {
       const C = part.shape.at(-1) ?? 0;
@@ -394,6 +395,6 @@ export class CpuBackend implements LearningBackend {
 }
 
 /** Rows and width of an operand as a matrix over its last axis. */
-function rowsOf(operand: Operand): [T: number, C: number] {
-  return [elementCount(operand.shape.slice(0, -1)), operand.shape.at(-1) ?? 0];
+function matrixSize(operand: Operand): [T: number, C: number] {
+  return [rowsOf(operand), widthOf(operand)];
 }

@@ -2,9 +2,9 @@
  * Learning on the `cpu` backend: native kernels (native/kernels/*_backward.cc) for what costs time, the reference's loops on the same host
  * memory for the rest (moves and averages of maps, SigLIP's loss).
  */
-import { elementCount } from "../../core/shape.ts";
 import type { Operand } from "../backend.ts";
 import { f32, i32 } from "../host.ts";
+import { rowsOf, widthOf } from "../operand-sizes.ts";
 import { referenceTraining } from "../reference/training/reference-training.ts";
 import type { TrainingBackend } from "../training-backend.ts";
 import type { Binding } from "./binding.ts";
@@ -136,13 +136,4 @@ export function cpuTraining(native: Binding, context: NativeContext): TrainingBa
 
 function orNull(operand: Operand | null): Float32Array | null {
   return operand && f32(operand);
-}
-
-/** Rows of an operand as a matrix over its last axis. */
-function rowsOf(operand: Operand): number {
-  return elementCount(operand.shape.slice(0, -1));
-}
-
-function widthOf(operand: Operand): number {
-  return operand.shape.at(-1) ?? 0;
 }

@@ -10,8 +10,8 @@ export type Pointer = number;
 export type HostBytes = Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array;
 
 export interface CudaBinding {
-  /** Chooses a GPU by its number; returns its name. Later calls keep the first. */
-  open(index: number): string;
+  /** Takes the first GPU; returns its name. Later calls return it again. */
+  open(): string;
   /** 0 when there is not as much left. */
   allocate(bytes: number): Pointer;
   release(memory: Pointer): void;

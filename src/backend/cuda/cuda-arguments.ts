@@ -1,5 +1,4 @@
 /** Operands as arguments of the addon. */
-import { elementCount } from "../../core/shape.ts";
 import { UnsupportedError } from "../../util/errors.ts";
 import type { AttentionOptions, Operand } from "../backend.ts";
 import type { Pointer } from "./binding.ts";
@@ -8,15 +7,6 @@ import type { OffsetCache } from "./offset-cache.ts";
 
 /** Numbers that a head may have: they lie in registers (native/cuda/ops.h). */
 const MAX_HEAD = 128;
-
-/** Rows of an operand as a matrix over its last axis. */
-export function rowsOf(operand: Operand): number {
-  return elementCount(operand.shape.slice(0, -1));
-}
-
-export function widthOf(operand: Operand): number {
-  return operand.shape.at(-1) ?? 0;
-}
 
 /** Sizes and offsets of attention. @throws UnsupportedError for heads that are too wide. */
 export function callOf(

@@ -7,9 +7,10 @@ import type { DType, HostArray } from "../../core/dtype.ts";
 import { elementCount } from "../../core/shape.ts";
 import { UnsupportedError } from "../../util/errors.ts";
 import type { AttentionOptions, GeluKind, Operand, PackedWeight, PixelBytes, Storage } from "../backend.ts";
+import { rowsOf, widthOf } from "../operand-sizes.ts";
 import type { LearningBackend, TrainingBackend } from "../training-backend.ts";
 import type { CudaBinding } from "./binding.ts";
-import { callOf, dense, rowsOf, widthOf } from "./cuda-arguments.ts";
+import { callOf, dense } from "./cuda-arguments.ts";
 import { CudaMemory, f32, i32 } from "./cuda-memory.ts";
 import { cudaTraining } from "./cuda-training.ts";
 import { OffsetCache } from "./offset-cache.ts";
@@ -25,10 +26,10 @@ export class CudaBackend implements LearningBackend {
   readonly #memory: CudaMemory;
   readonly #offsets: OffsetCache;
 
-  /** @param index Number of the GPU. @throws Error when there is none. */
-  constructor(native: CudaBinding, index = 0) {
+  /** On the first GPU. @throws Error when there is none. */
+  constructor(native: CudaBinding) {
     this.#native = native;
-    this.description = `cuda (${native.open(index)})`;
+    this.description = `cuda (${native.open()})`;
     this.#memory = new CudaMemory(native);
     this.#offsets = new OffsetCache(this.#memory);
     this.training = cudaTraining(native, this.#memory, this.#offsets);

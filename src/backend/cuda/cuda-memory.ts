@@ -7,6 +7,7 @@ import { arrayView, BYTES_PER_ELEMENT, type DType, type HostArray } from "../../
 import { assert } from "../../util/assert.ts";
 import { DeviceError } from "../../util/errors.ts";
 import type { Operand, Storage } from "../backend.ts";
+import { pooledSize } from "../pooled-size.ts";
 import type { CudaBinding, HostBytes, Pointer } from "./binding.ts";
 
 /** A piece of the GPU's memory. */
@@ -24,7 +25,7 @@ interface Piece {
   isFree: boolean;
 }
 
-/** Sizes are rounded up to an eighth of their power of two, at least this. */
+/** Bytes that small pieces are multiples of. */
 const GRANULE_BYTES = 256;
 
 export class CudaMemory {
@@ -85,7 +86,7 @@ export class CudaMemory {
   }
 
   #take(bytes: number): Piece {
-    const rounded = roundedUp(bytes);
+    const rounded = pooledSize(bytes, GRANULE_BYTES);
     const known = this.#free.get(rounded)?.pop();
     if (known) {
       known.isFree = false;
@@ -117,11 +118,6 @@ export class CudaMemory {
     for (const list of this.#free.values()) for (const { pointer } of list) this.#native.release(pointer);
     this.#free.clear();
   }
-}
-
-function roundedUp(bytes: number): number {
-  const granule = Math.max(GRANULE_BYTES, 2 ** Math.floor(Math.log2(Math.max(1, bytes))) / 8);
-  return Math.max(granule, Math.ceil(bytes / granule) * granule);
 }
 
 /** Address of an f32 operand. */

@@ -1,10 +1,11 @@
 /** Learning on the `cuda` backend: every gradient, the losses and the optimisers on the GPU; SigLIP's loss of a batch of pairs on the host. */
-import { elementCount } from "../../core/shape.ts";
 import type { Operand } from "../backend.ts";
-import { ReferenceBackend } from "../reference/reference-backend.ts";
+import { HostMemory, hostArray } from "../host.ts";
+import { rowsOf, widthOf } from "../operand-sizes.ts";
+import { referenceTraining } from "../reference/training/reference-training.ts";
 import type { ContrastiveGradients, TrainingBackend } from "../training-backend.ts";
 import type { CudaBinding } from "./binding.ts";
-import { callOf, dense, rowsOf, widthOf } from "./cuda-arguments.ts";
+import { callOf, dense } from "./cuda-arguments.ts";
 import { type CudaMemory, f32, i32, orNull } from "./cuda-memory.ts";
 import type { OffsetCache } from "./offset-cache.ts";
 
@@ -106,7 +107,7 @@ export function cudaTraining(native: CudaBinding, memory: CudaMemory, offsets: O
     },
 
     sigmoidContrastive: (loss, gradients, operands, weight) =>
-      contrastiveOnHost(native, memory, loss, gradients, operands, weight),
+      contrastiveOnHost(memory, loss, gradients, operands, weight),
 
     sumOfSquares: (out, x) => native.sumOfSquares(f32(out), f32(x), x.storage.length),
 
@@ -138,14 +139,13 @@ export function cudaTraining(native: CudaBinding, memory: CudaMemory, offsets: O
 
 /** A batch of pairs is small: the definition, on copies. */
 function contrastiveOnHost(
-  native: CudaBinding,
   memory: CudaMemory,
   loss: Operand,
   gradients: ContrastiveGradients,
   operands: ContrastiveGradients,
   weight: number,
 ): void {
-  const host = new ReferenceBackend();
+  const host = new HostMemory();
   const read = ({ storage, shape }: Operand): Operand => ({
     dtype: "f32",
     shape,
@@ -158,11 +158,9 @@ function contrastiveOnHost(
     logitBias: read(logitBias),
   });
   const [result, sums] = [read(loss), all(gradients)];
-  host.training.sigmoidContrastive(result, sums, all(operands), weight);
-  const write = (target: Operand, source: Operand): void => {
-    const storage = memory.wrap("f32", (source.storage as unknown as { array: Float32Array }).array);
-    native.copy(f32(target), storage.pointer, 4 * elementCount(target.shape));
-  };
+  referenceTraining.sigmoidContrastive(result, sums, all(operands), weight);
+  const write = (target: Operand, source: Operand): void =>
+    memory.copy(target.storage, 0, memory.wrap("f32", hostArray(source)));
   write(loss, result);
   for (const name of ["image", "text", "logitScale", "logitBias"] as const) write(gradients[name], sums[name]);
 }
