@@ -145,6 +145,15 @@ napi_value upload(napi_env env, napi_callback_info info) {
   });
 }
 
+// isIdle(): whether everything that was asked for is done.
+napi_value is_idle(napi_env env, napi_callback_info) {
+  return guarded(env, [&] {
+    napi_value result;
+    expect(napi_get_boolean(env, device().is_idle(), &result));
+    return result;
+  });
+}
+
 // download(typed array, pointer): waits.
 napi_value download(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
@@ -161,6 +170,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"open", open},
       {"allocate", allocate},
       {"release", bound<release>},
+      {"isIdle", is_idle},
       {"upload", upload},
       {"download", download},
       {"copy", bound<copy>},
@@ -199,7 +209,9 @@ napi_value init(napi_env env, napi_value exports) {
       {"crossEntropy", bound<cross_entropy>},
       {"sumOfSquares", bound<sum_of_squares>},
       {"adamw", bound<adamw>},
-      {"muon", bound<muon>},
+      {"muonTake", bound<muon_take>},
+      {"muonRounds", bound<muon_rounds>},
+      {"muonGive", bound<muon_give>},
   };
   for (const auto& [name, function] : functions) {
     napi_value value;

@@ -24,22 +24,31 @@ namespace nvila_cuda {
 
 #ifdef NVILA_CUDA_ON_HOST
 constexpr int kWarp = 1;
-template <typename T>
+template <int kLanes = kWarp, typename T>
 NVILA_KERNEL T warp_sum(T x) {
   return x;
 }
-NVILA_KERNEL float warp_max(float x) { return x; }
+template <typename T>
+NVILA_KERNEL T warp_max(T x) {
+  return x;
+}
 NVILA_KERNEL void atomic_add(float* target, float x) { *target += x; }
 #else
 constexpr int kWarp = 32;
-// The sum over the lanes of a warp, in every lane.
-template <typename T>
+// The sum over every kLanes neighbouring lanes of a warp (a power of two), in all of them.
+template <int kLanes = kWarp, typename T>
 NVILA_KERNEL T warp_sum(T x) {
-  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
+#pragma unroll
+  for (int step = kLanes / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
   return x;
 }
-NVILA_KERNEL float warp_max(float x) {
-  for (int step = 16; step > 0; step /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, step));
+// The largest over the lanes of a warp, in every lane.
+template <typename T>
+NVILA_KERNEL T warp_max(T x) {
+  for (int step = kWarp / 2; step > 0; step /= 2) {
+    const T other = __shfl_xor_sync(0xffffffffu, x, step);
+    x = other > x ? other : x;
+  }
   return x;
 }
 NVILA_KERNEL void atomic_add(float* target, float x) { atomicAdd(target, x); }
@@ -74,6 +83,7 @@ class Device {
   void* allocate(size_t bytes);  // null when there is not as much left
   void release(void* memory);
   void upload(void* to, const void* from, size_t bytes);
+  bool is_idle();
   void download(void* to, const void* from, size_t bytes);  // waits for everything before it
   void copy(void* to, const void* from, size_t bytes);
   // `rows` pieces of `bytes`, `to_pitch` and `from_pitch` bytes apart.
@@ -83,8 +93,10 @@ class Device {
   // Kept and reused: a second call with the same piece may give the same memory.
   float* scratch(Scratch piece, int64_t floats);
 
-  // c[m, n] = op(a)[m, k] · op(b)[k, n] + beta c, all row-major; a transposed operand is stored [k, m] or [n, k].
-  void gemm(bool transposed_a, bool transposed_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b, float beta, float* c);
+  // c[m, n] = op(a)[m, k] · op(b)[k, n] + beta c, all row-major; a transposed operand is stored [k, m] or [n, k]. `count` such products, their
+  // matrices one behind the other.
+  void gemm(bool transposed_a, bool transposed_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b, float beta, float* c,
+            int64_t count = 1);
 
   // f(i) for 0 ≤ i < count, in any order.
   template <typename F>

@@ -55,6 +55,13 @@ void Device::upload(void* to, const void* from, size_t bytes) {
   if (bytes > 0) expect(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copying to the GPU");
 }
 
+bool Device::is_idle() {
+  const cudaError_t status = cudaStreamQuery(stream_);
+  if (status == cudaErrorNotReady) return false;
+  expect(status, "computing");
+  return true;
+}
+
 void Device::download(void* to, const void* from, size_t bytes) {
   if (bytes > 0) expect(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "copying from the GPU");
   expect(cudaStreamSynchronize(stream_), "computing");
@@ -87,17 +94,19 @@ float* Device::scratch(Scratch piece, int64_t floats) {
   return static_cast<float*>(scratch_[at]);
 }
 
-void Device::gemm(bool transposed_a, bool transposed_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b, float beta, float* c) {
+void Device::gemm(bool transposed_a, bool transposed_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b, float beta, float* c,
+                  int64_t count) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
-    if (beta == 0) clear(c, static_cast<size_t>(m * n) * sizeof(float));
+    if (beta == 0) clear(c, static_cast<size_t>(count * m * n) * sizeof(float));
     return;
   }
   // cuBLAS is column-major: it computes cᵀ = op(b)ᵀ · op(a)ᵀ, and a row-major matrix is its own transpose there.
   const float one = 1;
   const auto op = [](bool is_transposed) { return is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
-  expect(cublasSgemm(cublas_, op(transposed_b), op(transposed_a), static_cast<int>(n), static_cast<int>(m), static_cast<int>(k), &one, b,
-                     static_cast<int>(transposed_b ? k : n), a, static_cast<int>(transposed_a ? m : k), &beta, c, static_cast<int>(n)),
+  expect(cublasSgemmStridedBatched(cublas_, op(transposed_b), op(transposed_a), static_cast<int>(n), static_cast<int>(m), static_cast<int>(k), &one,
+                                   b, static_cast<int>(transposed_b ? k : n), n * k, a, static_cast<int>(transposed_a ? m : k), m * k, &beta, c,
+                                   static_cast<int>(n), m * n, static_cast<int>(count)),
          "multiplying");
 }
 

@@ -17,6 +17,7 @@ Device::~Device() {
 void* Device::allocate(size_t bytes) { return std::malloc(bytes); }
 void Device::release(void* memory) { std::free(memory); }
 void Device::upload(void* to, const void* from, size_t bytes) { copy(to, from, bytes); }
+bool Device::is_idle() { return true; }
 void Device::download(void* to, const void* from, size_t bytes) { copy(to, from, bytes); }
 
 void Device::copy(void* to, const void* from, size_t bytes) {
@@ -44,14 +45,17 @@ float* Device::scratch(Scratch piece, int64_t floats) {
   return static_cast<float*>(scratch_[at]);
 }
 
-void Device::gemm(bool transposed_a, bool transposed_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b, float beta, float* c) {
-  for (int64_t i = 0; i < m; i++) {
-    for (int64_t j = 0; j < n; j++) {
-      double sum = 0;
-      for (int64_t l = 0; l < k; l++) {
-        sum += static_cast<double>(a[transposed_a ? l * m + i : i * k + l]) * b[transposed_b ? j * k + l : l * n + j];
+void Device::gemm(bool transposed_a, bool transposed_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b, float beta, float* c,
+                  int64_t count) {
+  for (int64_t at = 0; at < count; at++, a += m * k, b += n * k, c += m * n) {
+    for (int64_t i = 0; i < m; i++) {
+      for (int64_t j = 0; j < n; j++) {
+        double sum = 0;
+        for (int64_t l = 0; l < k; l++) {
+          sum += static_cast<double>(a[transposed_a ? l * m + i : i * k + l]) * b[transposed_b ? j * k + l : l * n + j];
+        }
+        c[i * n + j] = static_cast<float>(sum + (beta == 0 ? 0 : beta * c[i * n + j]));
       }
-      c[i * n + j] = static_cast<float>(sum + (beta == 0 ? 0 : beta * c[i * n + j]));
     }
   }
 }

@@ -1,32 +1,49 @@
 // The loss and the optimisers.
+#include <utility>
+
 #include "ops.h"
 
 namespace nvila_cuda {
 
 namespace {
 
-constexpr int64_t kPartialSums = 1024;
+// Warps that share the sum of one matrix.
+constexpr int64_t kParts = 64;
 
-// sums[i] = Σ x² over every kPartialSums-th element from i on.
-void partial_squares(Device& device, float* sums, const float* x, int64_t n) {
-  device.each(kPartialSums, [=] NVILA_DEVICE(uint32_t i) {
+// sums[at · kParts + part] = Σ x² over every kParts-th piece of matrix number `at` of `count`, each of n elements; then out[at] their sums.
+void sums_of_squares(Device& device, float* out, const float* x, int64_t n, int64_t count) {
+  float* sums = device.scratch(Device::Scratch::kSums, count * kParts);
+  device.rows(count * kParts, [=] NVILA_DEVICE(uint32_t row, int lane) {
+    const float* matrix = x + row / kParts * n;
     double sum = 0;
-    for (int64_t at = i; at < n; at += kPartialSums) sum += static_cast<double>(x[at]) * x[at];
-    sums[i] = static_cast<float>(sum);
+    for (int64_t i = row % kParts * kWarp + lane; i < n; i += kParts * kWarp) sum += static_cast<double>(matrix[i]) * matrix[i];
+    sum = warp_sum(sum);
+    if (lane == 0) sums[row] = static_cast<float>(sum);
   });
+  device.rows(count, [=] NVILA_DEVICE(uint32_t at, int lane) {
+    double sum = 0;
+    for (int64_t i = lane; i < kParts; i += kWarp) sum += sums[at * kParts + i];
+    sum = warp_sum(sum);
+    if (lane == 0) out[at] = static_cast<float>(sum);
+  });
+}
+
+// Working memory of Muon for `count` matrices: two copies of each, and two squares of the smaller side.
+struct MuonScratch {
+  float *current, *next, *square, *fourth, *norms;
+  int64_t n, side;
+};
+
+MuonScratch muon_scratch(Device& device, int64_t rows, int64_t columns, int64_t count) {
+  const int64_t n = rows * columns, side = rows < columns ? rows : columns;
+  float* memory = device.scratch(Device::Scratch::kMuon, count * (2 * n + 2 * side * side + 1));
+  float* squares = memory + 2 * count * n;
+  return {memory, memory + count * n, squares, squares + count * side * side, squares + 2 * count * side * side, n, side};
 }
 
 }  // namespace
 
-void sum_of_squares(Device& device, float* out, const float* x, int64_t n) {
-  float* sums = device.scratch(Device::Scratch::kSums, kPartialSums);
-  partial_squares(device, sums, x, n);
-  device.each(1, [=] NVILA_DEVICE(uint32_t) {
-    double sum = 0;
-    for (int64_t i = 0; i < kPartialSums; i++) sum += sums[i];
-    out[0] = static_cast<float>(sum);
-  });
-}
+void sum_of_squares(Device& device, float* out, const float* x, int64_t n) { sums_of_squares(device, out, x, n, 1); }
 
 void cross_entropy(Device& device, float* losses, float* logits, const int32_t* targets, const float* weights, const int32_t* soft_ids,
                    int64_t soft_count, double std, int64_t T, int64_t V) {
@@ -91,47 +108,52 @@ void adamw(Device& device, float* parameter, float* m, float* v, const float* gr
   });
 }
 
-void muon(Device& device, float* parameter, float* m, const float* gradient, double rate, double momentum, double gradient_scale, double a, double b,
-          double c, int64_t rounds, int64_t rows, int64_t columns) {
-  const int64_t n = rows * columns, side = rows < columns ? rows : columns;
-  const bool is_wide = rows <= columns;
-  float* current = device.scratch(Device::Scratch::kMuon, 2 * n + 2 * side * side);
-  float* next = current + n;
-  float* square = next + n;
-  float* fourth = square + side * side;
+void muon_take(Device& device, float* m, const float* gradient, double momentum, double gradient_scale, int64_t at, int64_t rows, int64_t columns,
+               int64_t count) {
+  const MuonScratch scratch = muon_scratch(device, rows, columns, count);
+  float* ahead = scratch.current + at * scratch.n;
   const float decay = static_cast<float>(momentum), scale = static_cast<float>(gradient_scale);
-  device.each(n, [=] NVILA_DEVICE(uint32_t i) {
+  device.each(scratch.n, [=] NVILA_DEVICE(uint32_t i) {
     const float g = gradient[i] * scale;
     m[i] = decay * m[i] + g;
-    current[i] = g + decay * m[i];
+    ahead[i] = g + decay * m[i];
   });
-  float* sums = device.scratch(Device::Scratch::kSums, kPartialSums + 1);
-  sum_of_squares(device, sums + kPartialSums, current, n);
-  device.each(n, [=] NVILA_DEVICE(uint32_t i) { current[i] *= 1 / (sqrtf(sums[kPartialSums]) + 1e-7f); });
+}
+
+void muon_rounds(Device& device, double a, double b, double c, int64_t rounds, int64_t rows, int64_t columns, int64_t count) {
+  auto [current, next, square, fourth, norms, n, side] = muon_scratch(device, rows, columns, count);
+  sums_of_squares(device, norms, current, n, count);
+  const uint32_t size = static_cast<uint32_t>(n);
+  device.each(count * n, [current = current, norms = norms, size] NVILA_DEVICE(uint32_t i) { current[i] *= 1 / (sqrtf(norms[i / size]) + 1e-7f); });
+  const bool is_wide = rows <= columns;
   const float fa = static_cast<float>(a), fb = static_cast<float>(b), fc = static_cast<float>(c);
   const uint32_t width = static_cast<uint32_t>(side);
   for (int64_t round = 0; round < rounds; round++) {
     if (is_wide) {
-      device.gemm(false, true, side, side, columns, current, current, 0, square);
+      device.gemm(false, true, side, side, columns, current, current, 0, square, count);
     } else {
-      device.gemm(true, false, side, side, rows, current, current, 0, square);
+      device.gemm(true, false, side, side, rows, current, current, 0, square, count);
     }
-    device.gemm(false, true, side, side, side, square, square, 0, fourth);
-    device.each(side * side, [=] NVILA_DEVICE(uint32_t i) {
-      square[i] = fb * square[i] + fc * fourth[i] + (i % (width + 1) == 0 ? fa : 0);
+    device.gemm(false, true, side, side, side, square, square, 0, fourth, count);
+    device.each(count * side * side, [square = square, fourth = fourth, fa, fb, fc, width] NVILA_DEVICE(uint32_t i) {
+      square[i] = fb * square[i] + fc * fourth[i] + (i % (width * width) % (width + 1) == 0 ? fa : 0);
     });
     if (is_wide) {
-      device.gemm(false, false, rows, columns, side, square, current, 0, next);
+      device.gemm(false, false, rows, columns, side, square, current, 0, next, count);
     } else {
-      device.gemm(false, false, rows, columns, side, current, square, 0, next);
+      device.gemm(false, false, rows, columns, side, current, square, 0, next, count);
     }
-    float* spare = current;
-    current = next;
-    next = spare;
+    std::swap(current, next);
   }
+  // Where muon_give looks for it.
+  if (rounds % 2 == 1) device.copy(next, current, static_cast<size_t>(count * n) * sizeof(float));
+}
+
+void muon_give(Device& device, float* parameter, double rate, int64_t at, int64_t rows, int64_t columns, int64_t count) {
+  const MuonScratch scratch = muon_scratch(device, rows, columns, count);
+  const float* direction = scratch.current + at * scratch.n;
   const float step = static_cast<float>(rate);
-  const float* direction = current;
-  device.each(n, [=] NVILA_DEVICE(uint32_t i) { parameter[i] -= step * direction[i]; });
+  device.each(scratch.n, [=] NVILA_DEVICE(uint32_t i) { parameter[i] -= step * direction[i]; });
 }
 
 }  // namespace nvila_cuda

@@ -69,8 +69,11 @@ void cross_entropy(Device&, float* losses, float* logits, const int32_t* targets
 void sum_of_squares(Device&, float* out, const float* x, int64_t n);
 void adamw(Device&, float* parameter, float* m, float* v, const float* gradient, double learning_rate, double beta1, double beta2, double eps,
            double weight_decay, double correction1, double correction2, double gradient_scale, int64_t n);
-// One step of Muon on a matrix [rows, columns] (src/train/muon.ts): rate includes the scale of the matrix's size.
-void muon(Device&, float* parameter, float* m, const float* gradient, double rate, double momentum, double gradient_scale, double a, double b,
-          double c, int64_t rounds, int64_t rows, int64_t columns);
+// One step of Muon (src/train/muon.ts) on `count` matrices [rows, columns]: each is taken, all are made orthogonal at once, each is given back.
+// Nothing else of Muon may come in between. rate includes the scale of the matrix's size.
+void muon_take(Device&, float* m, const float* gradient, double momentum, double gradient_scale, int64_t at, int64_t rows, int64_t columns,
+               int64_t count);
+void muon_rounds(Device&, double a, double b, double c, int64_t rounds, int64_t rows, int64_t columns, int64_t count);
+void muon_give(Device&, float* parameter, double rate, int64_t at, int64_t rows, int64_t columns, int64_t count);
 
 }  // namespace nvila_cuda

@@ -29,6 +29,13 @@ export interface AdamWOptions {
   readonly gradientScale: number;
 }
 
+/** A matrix that Muon moves, with its momentum; both f32, changed in place. */
+export interface MuonMatrix {
+  readonly parameter: Operand;
+  readonly m: Operand;
+  readonly gradient: Operand;
+}
+
 export interface MuonOptions {
   /** Learning rate times the scale of the matrix's size. */
   readonly rate: number;
@@ -117,10 +124,10 @@ export interface TrainingBackend {
   /** One step of AdamW on parameter, m and v (all f32, changed in place). */
   adamw(parameter: Operand, m: Operand, v: Operand, gradient: Operand, options: AdamWOptions): void;
   /**
-   * One step of Muon on a matrix and its momentum m (f32, changed in place), where that is faster than train/muon.ts, which defines it and
-   * needs the host. Absent: that runs.
+   * One step of Muon on matrices of one shape, at least one, where that is faster than train/muon.ts, which defines it and needs the host.
+   * Absent: that runs.
    */
-  muon?(parameter: Operand, m: Operand, gradient: Operand, options: MuonOptions): void;
+  muon?(matrices: readonly MuonMatrix[], options: MuonOptions): void;
 }
 
 /** A backend that can learn. */

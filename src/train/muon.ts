@@ -4,7 +4,7 @@
  * the patch kernel, norms and biases go on with AdamW. No weight decay.
  * Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers"; the scale that lets both share a learning rate: arXiv 2502.16982, §2.2.
  */
-import { trainingOf } from "../backend/training-backend.ts";
+import { type MuonMatrix, trainingOf } from "../backend/training-backend.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { AdamW, clipScale, gradientNorm, type Moments, type Optimizer, type OptimizerOptions } from "./optimizer.ts";
 import type { Parameter } from "./parameters.ts";
@@ -55,11 +55,15 @@ export class Muon implements Optimizer {
     if (!Number.isFinite(norm)) return norm;
     const { maxGradientNorm } = this.#adamw.options;
     const gradientScale = maxGradientNorm === null ? 1 : clipScale(norm, maxGradientNorm);
-    for (const parameter of parameters.filter(isHiddenMatrix)) {
-      await moveMatrix(parameter, this.momentsOf(parameter).m, {
-        learningRate: learningRateOf(parameter),
-        gradientScale,
-      });
+    for (const matrices of alike(parameters.filter(isHiddenMatrix), learningRateOf)) {
+      await moveMatrices(
+        matrices.map((matrix) => ({
+          parameter: matrix.master,
+          m: this.momentsOf(matrix).m,
+          gradient: matrix.gradient,
+        })),
+        { learningRate: learningRateOf(matrices[0]), gradientScale },
+      );
     }
     this.#adamw.update(
       parameters.filter((parameter) => !isHiddenMatrix(parameter)),
@@ -70,21 +74,48 @@ export class Muon implements Optimizer {
   }
 }
 
-/** m = 0.95 m + g; p = p − lr · 0.2 √max(rows, columns) · orthogonal(g + 0.95 m). */
-async function moveMatrix(
-  { master, gradient }: Parameter,
-  momentum: Tensor,
+/** Matrices of one shape and one learning rate together, in the order of the first of each. */
+function alike(matrices: readonly Parameter[], learningRateOf: (parameter: Parameter) => number): Parameter[][] {
+  const groups = new Map<string, Parameter[]>();
+  for (const matrix of matrices) {
+    const key = `${matrix.master.shape} ${learningRateOf(matrix)}`;
+    const group = groups.get(key);
+    if (group) group.push(matrix);
+    else groups.set(key, [matrix]);
+  }
+  return [...groups.values()];
+}
+
+interface Moved extends MuonMatrix {
+  readonly parameter: Tensor;
+  readonly m: Tensor;
+  readonly gradient: Tensor;
+}
+
+/** Of one shape: by the backend all at once, or one after the other. */
+async function moveMatrices(
+  matrices: readonly Moved[],
   { learningRate, gradientScale }: { learningRate: number; gradientScale: number },
 ): Promise<void> {
-  const { backend, shape } = master;
+  const { backend, shape } = matrices[0].parameter;
   const rate = learningRate * STEP_RMS * Math.sqrt(Math.max(...shape));
   const training = trainingOf(backend);
   if (training.muon) {
     const options = { rate, momentum: MOMENTUM, gradientScale, polynomial: [A, B, C], rounds: ROUNDS } as const;
-    training.muon(master, momentum, gradient, options);
+    training.muon(matrices, options);
     return;
   }
-  const [g, m, p] = [await gradient.readF32(), await momentum.readF32(), await master.readF32()];
+  for (const matrix of matrices) await moveMatrix(matrix, rate, gradientScale);
+}
+
+/** m = 0.95 m + g; p = p − lr · 0.2 √max(rows, columns) · orthogonal(g + 0.95 m). */
+async function moveMatrix(
+  { parameter, m: momentum, gradient }: Moved,
+  rate: number,
+  gradientScale: number,
+): Promise<void> {
+  const { backend, shape } = parameter;
+  const [g, m, p] = [await gradient.readF32(), await momentum.readF32(), await parameter.readF32()];
   const ahead = new Float32Array(g.length);
   for (let i = 0; i < g.length; i++) {
     const grad = g[i] * gradientScale;
@@ -94,7 +125,7 @@ async function moveMatrix(
   const direction = await orthogonal(Tensor.from(backend, "f32", ahead, shape));
   for (let i = 0; i < p.length; i++) p[i] -= rate * direction[i];
   backend.copy(momentum.storage, 0, backend.wrap("f32", m));
-  backend.copy(master.storage, 0, backend.wrap("f32", p));
+  backend.copy(parameter.storage, 0, backend.wrap("f32", p));
 }
 
 /**

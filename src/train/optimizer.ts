@@ -98,13 +98,15 @@ export class AdamW implements Optimizer {
   }
 }
 
-/** The norm of all gradients together. */
+/** The norm of all gradients together, which are of one backend. */
 export async function gradientNorm(parameters: readonly Parameter[]): Promise<number> {
-  let squares = 0;
-  for (const { gradient } of parameters) {
-    const out = Tensor.from(gradient.backend, "f32", new Float32Array(1), [1]);
-    trainingOf(gradient.backend).sumOfSquares(out, gradient);
-    squares += (await out.readF32())[0];
+  if (parameters.length === 0) return 0;
+  const { backend } = parameters[0].gradient;
+  const squares = Tensor.from(backend, "f32", new Float32Array(parameters.length), [parameters.length]);
+  for (const [i, { gradient }] of parameters.entries()) {
+    trainingOf(backend).sumOfSquares(squares.rows(i, i + 1), gradient);
   }
-  return Math.sqrt(squares);
+  let sum = 0;
+  for (const square of await squares.readF32()) sum += square;
+  return Math.sqrt(sum);
 }

@@ -15,6 +15,8 @@ export interface CudaBinding {
   /** 0 when there is not as much left. */
   allocate(bytes: number): Pointer;
   release(memory: Pointer): void;
+  /** Whether everything that was asked for is done. */
+  isIdle(): boolean;
   upload(to: Pointer, from: HostBytes): void;
   /** Waits for everything before it. */
   download(to: HostBytes, from: Pointer): void;
@@ -200,19 +202,18 @@ export interface CudaBinding {
     gradientScale: number,
     n: number,
   ): void;
-  /** @param rate Learning rate times the scale of the matrix's size. */
-  muon(
-    parameter: Pointer,
+  /** Muon on `count` matrices: each is taken as number `at`, all are made orthogonal, each is given back. Nothing of Muon may come in between. */
+  muonTake(
     m: Pointer,
     gradient: Pointer,
-    rate: number,
     momentum: number,
     gradientScale: number,
-    a: number,
-    b: number,
-    c: number,
-    rounds: number,
+    at: number,
     rows: number,
     columns: number,
+    count: number,
   ): void;
+  muonRounds(a: number, b: number, c: number, rounds: number, rows: number, columns: number, count: number): void;
+  /** @param rate Learning rate times the scale of the matrix's size. */
+  muonGive(parameter: Pointer, rate: number, at: number, rows: number, columns: number, count: number): void;
 }

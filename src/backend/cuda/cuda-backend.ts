@@ -55,8 +55,8 @@ export class CudaBackend implements LearningBackend {
     return this.#memory.view(storage, start, length);
   }
 
-  async read(storage: Storage): Promise<HostArray> {
-    return this.#memory.read(storage);
+  read(storage: Storage): Promise<HostArray> {
+    return this.#memory.readWhenDone(storage);
   }
 
   copy(target: Storage, targetStart: number, source: Storage): void {

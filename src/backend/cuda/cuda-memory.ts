@@ -28,9 +28,15 @@ interface Piece {
 /** Bytes that small pieces are multiples of. */
 const GRANULE_BYTES = 256;
 
+/** Pieces up to this size are cut from blocks: asking the driver for each takes longer than most kernels. */
+const PART_BYTES = 2 ** 20;
+const BLOCK_BYTES = 64 * PART_BYTES;
+
 export class CudaMemory {
   readonly #native: CudaBinding;
   readonly #free = new Map<number, Piece[]>();
+  /** Rest of the newest block. */
+  #rest = { pointer: 0, bytes: 0 };
   readonly #dropped = new FinalizationRegistry<Piece>((piece) => this.#giveBack(piece));
 
   constructor(native: CudaBinding) {
@@ -72,6 +78,12 @@ export class CudaMemory {
     return { dtype, length, pointer, piece: null, root: whole.root ?? whole };
   }
 
+  /** While the GPU works towards it other work of this thread goes on. */
+  async readWhenDone(storage: Storage): Promise<HostArray> {
+    while (!this.#native.isIdle()) await new Promise(setImmediate);
+    return this.read(storage);
+  }
+
   read(storage: Storage): HostArray {
     const { dtype, length, pointer } = storage as CudaStorage;
     const array = arrayView(dtype, new ArrayBuffer(length * BYTES_PER_ELEMENT[dtype]), 0, length);
@@ -92,18 +104,27 @@ export class CudaMemory {
       known.isFree = false;
       return known;
     }
-    let pointer = this.#native.allocate(rounded);
+    if (rounded > PART_BYTES) return { pointer: this.#allocate(rounded), bytes: rounded, isFree: false };
+    if (this.#rest.bytes < rounded) this.#rest = { pointer: this.#allocate(BLOCK_BYTES), bytes: BLOCK_BYTES };
+    const { pointer, bytes: left } = this.#rest;
+    this.#rest = { pointer: pointer + rounded, bytes: left - rounded };
+    return { pointer, bytes: rounded, isFree: false };
+  }
+
+  /** @throws DeviceError when nothing is left. */
+  #allocate(bytes: number): Pointer {
+    let pointer = this.#native.allocate(bytes);
     if (pointer === 0) {
       this.#releaseAll();
-      pointer = this.#native.allocate(rounded);
+      pointer = this.#native.allocate(bytes);
     }
     if (pointer === 0) {
       throw new DeviceError(
         "cuda",
-        `expected ${rounded} more bytes of GPU memory, got none. You can use smaller micro-batches`,
+        `expected ${bytes} more bytes of GPU memory, got none. You can use smaller micro-batches`,
       );
     }
-    return { pointer, bytes: rounded, isFree: false };
+    return pointer;
   }
 
   #giveBack(piece: Piece): void {
@@ -115,8 +136,11 @@ export class CudaMemory {
   }
 
   #releaseAll(): void {
-    for (const list of this.#free.values()) for (const { pointer } of list) this.#native.release(pointer);
-    this.#free.clear();
+    for (const [bytes, list] of this.#free) {
+      if (bytes <= PART_BYTES) continue; // parts of blocks
+      for (const { pointer } of list) this.#native.release(pointer);
+      this.#free.delete(bytes);
+    }
   }
 }
 

@@ -130,9 +130,16 @@ export function cudaTraining(native: CudaBinding, memory: CudaMemory, offsets: O
       );
     },
 
-    muon: (parameter, m, gradient, { rate, momentum, gradientScale, polynomial: [a, b, c], rounds }) => {
-      const [rows, columns] = parameter.shape;
-      native.muon(f32(parameter), f32(m), f32(gradient), rate, momentum, gradientScale, a, b, c, rounds, rows, columns);
+    muon: (matrices, { rate, momentum, gradientScale, polynomial: [a, b, c], rounds }) => {
+      const [rows, columns] = matrices[0].parameter.shape;
+      const count = matrices.length;
+      for (const [at, { m, gradient }] of matrices.entries()) {
+        native.muonTake(f32(m), f32(gradient), momentum, gradientScale, at, rows, columns, count);
+      }
+      native.muonRounds(a, b, c, rounds, rows, columns, count);
+      for (const [at, { parameter }] of matrices.entries()) {
+        native.muonGive(f32(parameter), rate, at, rows, columns, count);
+      }
     },
   };
 }
