@@ -30,11 +30,11 @@ export interface PlacedMedia {
 /** A sample with media in place. */
 export interface FusedSample {
   /** [L]; rows of media hold the id of their media token. */
-  readonly ids: readonly number[];
+  readonly ids: Int32Array;
   /** [L]; −100 at media. */
-  readonly labels: readonly number[];
+  readonly labels: Int32Array;
   /** [L · PLACE_SLOTS]: what a row of media shows; −100 for others. */
-  readonly names: readonly number[];
+  readonly names: Int32Array;
   /** Media with at least one row left, in order. */
   readonly media: readonly PlacedMedia[];
 }
@@ -71,7 +71,7 @@ export function fuseSample(sample: SampleRows, { imageId, videoId, maxLength }: 
   if (tokens !== sample.mediaRows.length) {
     throw new RequestError("data", `expected media for ${tokens} media tokens, got ${sample.mediaRows.length}`);
   }
-  return { ids, labels, names, media };
+  return { ids: Int32Array.from(ids), labels: Int32Array.from(labels), names: Int32Array.from(names), media };
 }
 
 /** One row of samples. T is the sum of their lengths. */
@@ -111,6 +111,6 @@ export function packSamples(samples: readonly FusedSample[]): PackedRow {
 }
 
 /** Thousands of numbers a sample: copied into place, not gathered one by one. */
-function joined(parts: readonly (readonly number[])[]): Int32Array {
+function joined(parts: readonly Int32Array[]): Int32Array {
   return joinInto(new Int32Array(parts.reduce((sum, part) => sum + part.length, 0)), parts);
 }

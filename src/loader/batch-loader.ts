@@ -17,6 +17,7 @@ import { type BlockSize, concatTiles, type Tiles } from "../preprocess/tiles.ts"
 import { encodeTimeTokens } from "../preprocess/time-tokens.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { messageOf, NvilaError } from "../util/errors.ts";
+import { KeepBudget } from "./keep-budget.ts";
 import type { MediaPool } from "./media-pool.ts";
 import type { MediaJob, PreparedMedia } from "./prepare-media.ts";
 import type { MixtureSample, OpenMixture } from "./registry.ts";
@@ -76,6 +77,8 @@ export interface BatchLoaderOptions {
   readonly numTimeTokens?: number;
   /** Batches prepared ahead. Default 2. */
   readonly ahead?: number;
+  /** Bytes of samples that are kept once they are prepared, so that one that comes again is neither read nor decoded again. Default 0: none. */
+  readonly keepBytes?: number;
   /** First batch, for resuming: those before are not even read. Default 0. */
   readonly firstBatch?: number;
   /** Told once for every sample that is left out. */
@@ -93,11 +96,16 @@ const KNOWN_NAMES = 4096;
 export class BatchLoader {
   readonly #options: BatchLoaderOptions;
   readonly #idsOfNames = new Map<string, readonly number[]>();
+  readonly #keptSamples = new Map<string, ReadySample>();
+  /** Of samples that ask different things about the same pictures. */
+  readonly #keptMedia = new Map<string, PreparedMedia[]>();
+  readonly #budget: KeepBudget;
   #broken = 0;
   #empty = 0;
 
   constructor(options: BatchLoaderOptions) {
     this.#options = options;
+    this.#budget = new KeepBudget(options.keepBytes ?? 0);
   }
 
   get skipped(): SkipCounts {
@@ -150,15 +158,15 @@ export class BatchLoader {
   }
 
   async #sample(index: number): Promise<ReadySample | null> {
-    let label = `sample ${index}`;
+    const label = this.#options.mixture.label(index);
+    const kept = this.#keptSamples.get(label);
+    if (kept) return kept;
     try {
-      const found = await this.#options.mixture.sample(index);
-      label = found.label;
-      const sample = await this.#encode(found);
+      const sample = await this.#encode(await this.#options.mixture.sample(index), label);
       const { learns = "answers", sees, onSkip } = this.#options;
-      const isKnown = (ids: readonly number[]): boolean => ids.some((id) => id >= 0);
+      const isKnown = (ids: Int32Array): boolean => ids.some((id) => id >= 0);
       const isSeen = sees !== "names" || sample.media.length === 0 || isKnown(sample.names);
-      if (isSeen && isKnown(learns === "places" ? sample.names : sample.labels.slice(1))) return sample;
+      if (isSeen && isKnown(learns === "places" ? sample.names : sample.labels.subarray(1))) return this.#keep(sample);
       this.#empty++;
       onSkip?.(
         label,
@@ -173,15 +181,32 @@ export class BatchLoader {
     }
   }
 
-  async #encode({ sample, entry, label }: MixtureSample): Promise<ReadySample> {
-    const { tokenizer, pool, rowsOf, maxLength, numTimeTokens = 0, labelMode = "span", learns } = this.#options;
+  /** All samples come equally often: those met first stay, none makes room for another. */
+  #keep(sample: ReadySample): ReadySample {
+    const arrays = [sample.ids, sample.labels, sample.names, ...sample.items.map(({ tiles }) => tiles.data)];
+    if (this.#budget.take(arrays)) this.#keptSamples.set(sample.label, sample);
+    return sample;
+  }
+
+  async #prepare(jobs: readonly MediaJob[]): Promise<PreparedMedia[]> {
+    const isNamed = jobs.every(({ source }) => typeof source === "string");
+    const key = isNamed ? JSON.stringify(jobs) : null;
+    const kept = key === null ? undefined : this.#keptMedia.get(key);
+    if (kept) return kept;
+    const media = await this.#options.pool.prepare(jobs);
+    if (key !== null && this.#budget.take(media.map(({ tiles }) => tiles.data))) this.#keptMedia.set(key, media);
+    return media;
+  }
+
+  async #encode({ sample, entry }: MixtureSample, label: string): Promise<ReadySample> {
+    const { tokenizer, rowsOf, maxLength, numTimeTokens = 0, labelMode = "span", learns } = this.#options;
     const messages = entry.placement === "inline" ? placeMediaInline(sample) : placeMediaFirst(sample);
     const jobs = messages.flatMap((message) =>
       message.parts.flatMap((part): MediaJob[] =>
         part.type === "text" ? [] : [{ kind: part.type, source: part.source }],
       ),
     );
-    const media = await pool.prepare(jobs);
+    const media = await this.#prepare(jobs);
     const duration = media.findLast((item) => item.durationSeconds !== null)?.durationSeconds ?? null;
     const isTiled = media.some((item) => item.isTilePerItem);
     const items = media.flatMap(itemsOf).map((item) => ({ ...item, rows: rowsOf(item) }));

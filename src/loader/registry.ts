@@ -63,14 +63,14 @@ export async function readRegistry(path: string): Promise<Registry> {
 export interface MixtureSample {
   readonly sample: TrainingSample;
   readonly entry: DatasetEntry;
-  /** Name of the set and number in it, for messages. */
-  readonly label: string;
 }
 
 export interface OpenMixture {
   /** Samples of each component, in the order of concatenation; what the sampler wants. */
   readonly lengths: readonly number[];
   readonly names: readonly string[];
+  /** Name of the set of sample `index` and its number there: the same for a sample that comes several times. */
+  label(index: number): string;
   /** Sample `index` of the concatenation. @throws RequestError when it is damaged. */
   sample(index: number): Promise<MixtureSample>;
   close(): Promise<void>;
@@ -114,15 +114,21 @@ export async function openMixture(
   const lengths = parts.map((part) => part.indices.length);
   const ends: number[] = [];
   for (const length of lengths) ends.push((ends.at(-1) ?? 0) + length);
+  const find = (index: number): { name: string; entry: DatasetEntry; number: number } => {
+    const part = ends.findIndex((end) => index < end);
+    const { name, entry, indices } = parts[part];
+    return { name, entry, number: indices[index - (ends[part - 1] ?? 0)] };
+  };
   return {
     lengths,
     names: parts.map((part) => part.name),
+    label(index) {
+      const { name, number } = find(index);
+      return `${name}[${number}]`;
+    },
     async sample(index) {
-      const part = ends.findIndex((end) => index < end);
-      const { name, entry, indices } = parts[part];
-      const number = indices[index - (ends[part - 1] ?? 0)];
-      const sample = await (open.get(name) as SampleSet).sample(number);
-      return { sample, entry, label: `${name}[${number}]` };
+      const { name, entry, number } = find(index);
+      return { sample: await (open.get(name) as SampleSet).sample(number), entry };
     },
     close: async () => {
       await Promise.all([...open.values()].map((set) => set.close()));

@@ -67,6 +67,8 @@ export interface StageOptions {
   readonly seed: number;
   /** Threads that decode media. Default 1. */
   readonly decodeThreads?: number;
+  /** Bytes of prepared samples that are kept for when they come again. Default 0. */
+  readonly keepBytes?: number;
   readonly signal?: AbortSignal;
   readonly onStep?: (step: LoggedStep) => void;
   readonly onWarning?: (message: string) => void;
@@ -167,6 +169,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
         return mediaRowCounts(sizes, call)[0];
       },
       firstBatch: step * accumulation,
+      keepBytes: options.keepBytes ?? 0,
       onSkip: (label, reason) => onWarning(`left out ${label}: ${reason}`),
     });
     const save = (): Promise<void> =>

@@ -32,6 +32,7 @@ interface TrainFlags {
   readonly threads?: number;
   readonly device: NonNullable<TrainOptions["device"]>;
   readonly decodeThreads?: number;
+  readonly keepGib?: number;
   readonly maxMinutes?: number;
 }
 
@@ -57,13 +58,18 @@ export function trainCommand(): Command {
         .default("auto"),
     )
     .option("--decode-threads <n>", "threads that decode pictures and videos (default: 1)", wholeNumber(1))
+    .option(
+      "--keep-gib <n>",
+      "memory for prepared samples, so that one that comes again is not decoded again (default: none)",
+      wholeNumber(1),
+    )
     .addHelpText("after", EXAMPLES)
     .action((name: string, flags: TrainFlags) => withInterrupt((signal) => run(name, flags, signal)));
 }
 
 async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): Promise<void> {
   const recipe = readRecipe(name);
-  const { model, data, out, mixture, threads, device, decodeThreads, maxMinutes } = flags;
+  const { model, data, out, mixture, threads, device, decodeThreads, keepGib, maxMinutes } = flags;
   const only = flags.stages;
   const unknown = only?.find((stage) => !recipe.stages.some((known) => known.name === stage));
   if (unknown !== undefined) {
@@ -79,6 +85,7 @@ async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): P
     out,
     device,
     ...(decodeThreads !== undefined && { decodeThreads }),
+    ...(keepGib !== undefined && { keepBytes: keepGib * 2 ** 30 }),
     ...(only && { only }),
     ...(threads !== undefined && { threads }),
     signal,
