@@ -1,5 +1,5 @@
 /** A family of the synthetic world as a task: a new picture for every example, one of its questions. */
-import { drawExample, FAMILIES, type FamilyName, WORLD_VERSION } from "../synth/families.ts";
+import { drawExample, FAMILIES, type FamilyName, WORLD_VERSIONS } from "../synth/families.ts";
 import type { Split } from "../synth/font.ts";
 import type { EvalExample, EvalTask } from "./task.ts";
 
@@ -25,7 +25,7 @@ export function synthTask({ family, headline, maxTokens }: SynthTaskRecipe, opti
     headline,
     numExamples: count,
     maxTokens,
-    fingerprint: `world ${WORLD_VERSION} ${FAMILIES[family].standsFor} ${split} ${seed}`,
+    fingerprint: `world ${WORLD_VERSIONS[split]} ${FAMILIES[family].standsFor} ${split} ${seed}`,
     getExample(index): EvalExample {
       const { frames, framesPerSecond, exchanges } = drawExample(family, split, seed, index);
       const { question, answers, metric, kind, chance } = exchanges[index % exchanges.length];

@@ -50,6 +50,7 @@ const PALETTES: Readonly<Record<Split, readonly (readonly Colour[])[]>> = {
 
 interface Plot {
   readonly dice: Dice;
+  readonly split: Split;
   readonly page: Canvas;
   readonly style: TextStyle;
   readonly colours: readonly Colour[];
@@ -78,6 +79,7 @@ export function drawChart(dice: Dice, split: Split): SynthExample {
       : write.places(count);
   const plot: Plot = {
     dice,
+    split,
     page: new Canvas(width, height, paperTint(dice, split)),
     style: { font: dice.pick(fontsOf(split)), size: dice.int(8, 10), colour: inkColour(dice, split) },
     colours: dice.shuffle(dice.pick(PALETTES[split])),
@@ -93,10 +95,17 @@ export function drawChart(dice: Dice, split: Split): SynthExample {
   drawText(plot.page, title, { x: width / 2, y: 10 }, { ...plot.style, size: plot.style.size * 1.2 }, "middle");
   const draw = { bar: drawBars, "level bar": drawLevelBars, line: drawLine, pie: drawPie, groups: drawGroups }[kind];
   const { exchanges, caption } = draw(plot);
-  return still(dice, split, weather(plot.page, dice), `${kind} ${plot.layout}`, {
+  const example = still(dice, split, weather(plot.page, dice), `${kind} ${plot.layout}`, {
     exchanges: [...exchanges, ask("What is the title of the chart?", title, "title", 0)],
     caption: `${title}, ${caption}.`,
   });
+  return split === "train" ? { ...example, exchanges: valuesLast(example.exchanges) } : example;
+}
+
+/** What follows from values is asked before them: else it could be answered from the conversation, without the picture. */
+function valuesLast(exchanges: readonly Exchange[]): Exchange[] {
+  const isValue = ({ kind }: Exchange): boolean => kind === "value" || kind === "share";
+  return [...exchanges.filter((exchange) => !isValue(exchange)), ...exchanges.filter(isValue)];
 }
 
 function ask(question: string, answer: string, kind: string, chance: number): Exchange {
@@ -111,24 +120,40 @@ function distinctValues(dice: Dice, count: number): number[] {
   }
 }
 
-function questions({ dice, labels, values }: Plot, what: string): Exchange[] {
-  const i = dice.int(0, labels.length - 1);
-  const [a, b] = dice.sample([...labels.keys()], 2);
+/** Of which marks the value is asked: of one of them; in training, where a question costs little, of all. */
+function askedMarks({ dice, split }: Plot, count: number): number[] {
+  const one = dice.int(0, count - 1);
+  return split === "train" ? Array.from({ length: count }, (_, i) => i) : [one];
+}
+
+/** Pairs of marks to compare: one, or in training three. */
+function askedPairs({ dice, split }: Plot, count: number): number[][] {
+  return Array.from({ length: split === "train" ? 3 : 1 }, () => dice.sample([...Array(count).keys()], 2));
+}
+
+function questions(plot: Plot, what: string): Exchange[] {
+  const { labels, values } = plot;
+  const marks = askedMarks(plot, labels.length);
+  const pairs = askedPairs(plot, labels.length);
   const best = labels[values.indexOf(Math.max(...values))];
   const worst = labels[values.indexOf(Math.min(...values))];
   const one = 1 / labels.length;
   return [
-    ask(`What is the value of ${labels[i]}?`, String(values[i]), "value", 1 / 19),
+    ...marks.map((i) => ask(`What is the value of ${labels[i]}?`, String(values[i]), "value", 1 / 19)),
     ask(`Which has the highest value?`, best, "highest", one),
     ask(`Which has the lowest value?`, worst, "lowest", one),
     ask(`How many ${what} are there?`, String(labels.length), "count", 1 / 4),
-    ask(
-      `What is the difference between ${labels[a]} and ${labels[b]}?`,
-      String(Math.abs(values[a] - values[b])),
-      "difference",
-      1 / 19,
+    ...pairs.map(([a, b]) =>
+      ask(
+        `What is the difference between ${labels[a]} and ${labels[b]}?`,
+        String(Math.abs(values[a] - values[b])),
+        "difference",
+        1 / 19,
+      ),
     ),
-    ask(`Is ${labels[a]} greater than ${labels[b]}?`, values[a] > values[b] ? "yes" : "no", "compare", 1 / 2),
+    ...pairs.map(([a, b]) =>
+      ask(`Is ${labels[a]} greater than ${labels[b]}?`, values[a] > values[b] ? "yes" : "no", "compare", 1 / 2),
+    ),
   ];
 }
 
@@ -263,7 +288,7 @@ function drawLine(plot: Plot): Drawn {
 }
 
 function drawPie(plot: Plot): Drawn {
-  const { dice, page, style, labels, top, layout, colours } = plot;
+  const { page, style, labels, top, layout, colours } = plot;
   const shares = pieShares(plot.dice, labels.length);
   const radius = Math.min(page.width * 0.27, (page.height - top - 24) / 2);
   const centre = { x: layout === 2 ? page.width - radius - 20 : radius + 20, y: top + radius + 6 };
@@ -283,9 +308,9 @@ function drawPie(plot: Plot): Drawn {
     drawText(page, labels[i], { x: legendX + style.size + 6, y }, style);
     angle = end;
   }
-  const i = dice.int(0, labels.length - 1);
+  const marks = askedMarks(plot, labels.length);
   const exchanges = [
-    ask(`What is the share of ${labels[i]}?`, `${shares[i]}%`, "share", 1 / 15),
+    ...marks.map((i) => ask(`What is the share of ${labels[i]}?`, `${shares[i]}%`, "share", 1 / 15)),
     ask("Which has the largest share?", labels[shares.indexOf(Math.max(...shares))], "highest", 1 / labels.length),
     ask("Which has the smallest share?", labels[shares.indexOf(Math.min(...shares))], "lowest", 1 / labels.length),
     ask("How many slices are there?", String(labels.length), "count", 1 / 4),
@@ -324,12 +349,26 @@ function drawGroups(plot: Plot): Drawn {
     fillBox(page, { x, y: bottom + 20, width: style.size, height: style.size }, colours[s]);
     x += style.size + 5 + drawText(page, name, { x: x + style.size + 5, y: bottom + 20 }, style) + 14;
   }
-  const [i, s] = [dice.int(0, labels.length - 1), dice.int(0, 1)];
-  const row = values[s];
+  const marks = askedMarks(plot, labels.length);
+  const shown = plot.split === "train" ? [0, 1] : [dice.int(0, 1)];
   const exchanges = [
-    ask(`What is the value of ${labels[i]} in ${series[s]}?`, String(row[i]), "value", 1 / 19),
-    ask(`Which has the highest value in ${series[s]}?`, labels[row.indexOf(Math.max(...row))], "highest", 1 / 3),
-    ask(`Which has the lowest value in ${series[s]}?`, labels[row.indexOf(Math.min(...row))], "lowest", 1 / 3),
+    ...shown.flatMap((s) => [
+      ...marks.map((i) =>
+        ask(`What is the value of ${labels[i]} in ${series[s]}?`, String(values[s][i]), "value", 1 / 19),
+      ),
+      ask(
+        `Which has the highest value in ${series[s]}?`,
+        labels[values[s].indexOf(Math.max(...values[s]))],
+        "highest",
+        1 / 3,
+      ),
+      ask(
+        `Which has the lowest value in ${series[s]}?`,
+        labels[values[s].indexOf(Math.min(...values[s]))],
+        "lowest",
+        1 / 3,
+      ),
+    ]),
     ask("How many series does the legend show?", "2", "legend", 1),
   ];
   const groups = series.map((name, k) => `in ${name} ${listed(labels.map((label, l) => `${label} ${values[k][l]}`))}`);

@@ -50,7 +50,7 @@ export interface Drawn {
  * the other splits ask a few of many pictures.
  */
 export function mostQuestions(split: Split, most: number): number {
-  return split === "train" ? 8 : most;
+  return split === "train" ? 12 : most;
 }
 
 /** A still picture with some of the questions, in random order. */

@@ -6,7 +6,7 @@ import { type Exchange, listed, mostQuestions, ONE_WORD_OR_PHRASE, type SynthExa
 import { drawText, fontsOf, type Split, type TextStyle } from "./font.ts";
 import { weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, roundBox, strokeBox, strokePath } from "./shapes.ts";
-import { belongsTo, Writer } from "./words.ts";
+import { Writer } from "./words.ts";
 
 const LABELS = (
   "Wi-Fi Bluetooth Sound Alerts Updates Backup Sync Location Camera Updates Privacy Battery Screen Theme Music Photos Maps Mail Calendar Notes " +
@@ -106,11 +106,7 @@ export function drawInterface(dice: Dice, split: Split): SynthExample {
   const style = { font: dice.pick(fontsOf(split)), size: dice.int(8, 11), colour: theme.text };
   const screen: Screen = { canvas: new Canvas(width, height, theme.back), theme, style };
   const write = new Writer(dice, split);
-  const labels = dice.sample(
-    LABELS.filter((word) => belongsTo(word, split)),
-    8,
-  );
-  while (labels.length < 8) labels.push(write.surname());
+  const labels = write.some(LABELS, 8);
   const title = dice.chance(0.5) ? dice.pick(["Settings", "Options", "Account", "Tools", "Profile"]) : write.surname();
   const barHeight = style.size * 3;
   fillBox(screen.canvas, { x: 0, y: 0, width, height: barHeight }, theme.bar);

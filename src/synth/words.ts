@@ -1,6 +1,7 @@
 /**
  * What is written in this world: names, things, sums, dates and codes. Words of one split never occur in another, by their hash; numbers and
- * the names of colours and shapes are common to all.
+ * the names of colours and shapes are common to all. In training most words occur once only: a model that can guess them from
+ * the list does not read them.
  */
 import { type Dice, hashText } from "./dice.ts";
 import type { Split } from "./font.ts";
@@ -48,15 +49,15 @@ export class Writer {
 
   /** `count` different things that are sold or counted. */
   things(count: number): string[] {
-    return this.#some(THINGS, count);
+    return this.some(THINGS, count);
   }
 
   places(count: number): string[] {
-    return this.#some(PLACES, count);
+    return this.some(PLACES, count);
   }
 
   firstName(): string {
-    return this.#some(FIRST_NAMES, 1)[0];
+    return this.some(FIRST_NAMES, 1)[0];
   }
 
   /** A made-up word of the split, capitalised. */
@@ -110,16 +111,31 @@ export class Writer {
     return this.#dice.pick(ONSETS) + this.#dice.pick(VOWELS) + this.#dice.pick(CODAS);
   }
 
-  /** Things of the list that the split owns; made-up words when it owns too few. */
-  #some(list: readonly string[], count: number): string[] {
-    const owned = this.#dice.sample(
-      list.filter((word) => belongsTo(word, this.#split)),
-      count,
-    );
+  /** `count` different words like those of `list`: in training a third of them is in it, elsewhere as many as the split owns; the others are made up. */
+  some(list: readonly string[], count: number): string[] {
+    const owned = list.filter((word) => belongsTo(word, this.#split));
     const isCapital = list[0][0] === list[0][0].toUpperCase();
-    const words = new Set(owned);
-    while (words.size < count) words.add(isCapital ? this.surname() : this.surname().toLowerCase());
+    const madeUp = (): string => (isCapital ? this.surname() : this.surname().toLowerCase());
+    const words = new Set<string>();
+    if (this.#split === "train") {
+      const ways = [() => this.#dice.pick(owned), () => this.#spliced(owned), madeUp];
+      while (words.size < count) words.add(this.#dice.pick(ways)());
+    } else {
+      for (const word of this.#dice.sample(owned, count)) words.add(word);
+      while (words.size < count) words.add(madeUp());
+    }
     return [...words];
+  }
+
+  /** The beginning of one word with the end of another: "kettle" and "shelf" make "ketelf". */
+  #spliced(list: readonly string[]): string {
+    for (;;) {
+      const [first, last] = [this.#dice.pick(list), this.#dice.pick(list)];
+      const word =
+        first.slice(0, this.#dice.int(1, Math.min(5, first.length - 1))) +
+        last.slice(-this.#dice.int(1, Math.min(5, last.length - 1)));
+      if (word.length >= 3 && belongsTo(word, this.#split)) return word;
+    }
   }
 }
 

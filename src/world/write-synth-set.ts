@@ -7,7 +7,7 @@ import { mkdir, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeNewFolder } from "../io/new-folder.ts";
 import type { SynthExample } from "../synth/example.ts";
-import { drawExample, FAMILIES, type FamilyName, WORLD_VERSION } from "../synth/families.ts";
+import { drawExample, FAMILIES, type FamilyName, WORLD_VERSIONS } from "../synth/families.ts";
 import { fontsOf, type Split } from "../synth/font.ts";
 import { encodeExample } from "./encode-example.ts";
 
@@ -32,7 +32,7 @@ export interface SplitReport {
 }
 
 export interface SynthSetReport {
-  readonly world: number;
+  readonly world: typeof WORLD_VERSIONS;
   readonly seed: number;
   readonly families: Readonly<
     Record<string, { readonly standsFor: string; readonly splits: Record<string, SplitReport> }>
@@ -66,7 +66,7 @@ export function writeSynthSet(dir: string, options: SynthSetOptions): Promise<Sy
       }
       report[family] = { standsFor: FAMILIES[family].standsFor, splits };
     }
-    const whole: SynthSetReport = { world: WORLD_VERSION, seed, families: report };
+    const whole: SynthSetReport = { world: WORLD_VERSIONS, seed, families: report };
     const mixtures: Record<string, string[]> = {};
     for (const split of (Object.keys(counts) as Split[]).filter((name) => counts[name] > 0)) {
       mixtures[split] = families.map((family) => `${family}-${split}`);
