@@ -60,6 +60,8 @@ const stageSchema = z.strictObject({
   labelMode: z.enum(["span", "template-diff"]).default("span"),
   /** Deviation of the targets of time tokens, in tokens. */
   softStd: z.number().positive().default(1),
+  /** Decides the order of samples. Default: the recipe's. */
+  seed: z.int().min(0).optional(),
 });
 
 /** What a recipe makes before its first stage when it is given neither a checkpoint nor data. */
@@ -75,7 +77,14 @@ const recipeSchema = z.strictObject({
   /** Where the numbers come from. */
   source: z.string(),
   seed: z.int().min(0).default(42),
-  stages: z.array(stageSchema).min(1),
+  stages: z
+    .array(
+      stageSchema.extend({
+        /** So many stages like this one after the other, <name>-1 …, each with samples in another order. Keeps a long stage in parts that can be waited for. */
+        times: z.int().min(1).max(100).default(1),
+      }),
+    )
+    .min(1),
   start: startSchema.optional(),
   /** After each stage: examples of each family of the synthetic world, from its validation split. */
   evaluate: z.strictObject({ count: positive, seed: z.int().min(0).default(1) }).optional(),
@@ -90,7 +99,7 @@ const recipeSchema = z.strictObject({
 });
 
 export type Stage = z.infer<typeof stageSchema>;
-export type Recipe = z.infer<typeof recipeSchema>;
+export type Recipe = Omit<z.infer<typeof recipeSchema>, "stages"> & { readonly stages: readonly Stage[] };
 export type RecipeStart = z.infer<typeof startSchema>;
 
 const PRESETS = fileURLToPath(new URL("../../recipes/", import.meta.url));
@@ -130,5 +139,18 @@ export function readRecipe(nameOrPath: string): Recipe {
       );
     }
   }
-  return parsed.data;
+  const stages = parsed.data.stages.flatMap((stage) => repeated(stage, parsed.data.seed));
+  const twice = stages.find(({ name }, i) => stages.findIndex((other) => other.name === name) < i);
+  if (twice)
+    throw new RequestError(
+      "recipe",
+      `expected a name of its own for every stage of ${path}, got "${twice.name}" twice`,
+    );
+  return { ...parsed.data, stages };
+}
+
+function repeated({ times, ...stage }: Stage & { readonly times: number }, recipeSeed: number): Stage[] {
+  if (times === 1) return [stage];
+  const { name, seed = recipeSeed } = stage;
+  return Array.from({ length: times }, (_, i) => ({ ...stage, name: `${name}-${i + 1}`, seed: seed + i }));
 }

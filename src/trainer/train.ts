@@ -68,7 +68,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<stri
         onWarning,
         from,
         folder: join(out, stage.name),
-        seed: recipe.seed,
+        seed: stage.seed ?? recipe.seed,
         onStep: (step) => onStep?.(stage.name, step),
       });
       await onStage?.(stage.name, from);

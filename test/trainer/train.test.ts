@@ -127,6 +127,23 @@ describe("recipes", () => {
     expect(readRecipe(name).stages.length).toBeGreaterThanOrEqual(4);
   });
 
+  it("repeats a stage under names and seeds of its own", () => {
+    const path = join(folder, "times.json");
+    const [stage] = recipe().stages;
+    writeFileSync(
+      path,
+      JSON.stringify({ ...recipe(), seed: 7, stages: [stage, { ...stage, name: "more", times: 3 }] }),
+    );
+    const { stages } = readRecipe(path);
+    expect(stages.map(({ name, seed }) => [name, seed])).toEqual([
+      [stage.name, undefined],
+      ["more-1", 7],
+      ["more-2", 8],
+      ["more-3", 9],
+    ]);
+    expect(stages[3]).toEqual({ ...stages[0], name: "more-3", seed: 9 });
+  });
+
   it("names what is wrong", () => {
     const path = join(folder, "bad.json");
     writeFileSync(path, JSON.stringify({ ...recipe({ globalBatch: 3 }) }));
@@ -135,6 +152,18 @@ describe("recipes", () => {
     expect(() => readRecipe(path)).toThrow(/"sees": "pictures" in stage "all" .*which learns places/);
     writeFileSync(path, JSON.stringify({ ...recipe(), speed: 1 }));
     expect(() => readRecipe(path)).toThrow(/speed/);
+    const [stage] = recipe().stages;
+    writeFileSync(
+      path,
+      JSON.stringify({
+        ...recipe(),
+        stages: [
+          { ...stage, name: "all-2" },
+          { ...stage, times: 2 },
+        ],
+      }),
+    );
+    expect(() => readRecipe(path)).toThrow(/"all-2" twice/);
     expect(() => readRecipe("nothing")).toThrow(/paper, scripts-nvila, scripts-nvila-lite, tiny/);
   });
 });
