@@ -105,7 +105,7 @@ describeGolden("golden modules", (dir) => {
           start += count;
           const grid = block ? s2.outputGrid(block) : { rows: 1, cols: 1 };
           expect([grid.rows, grid.cols]).toEqual(row.new_block_sizes_rows_cols[i]);
-          return { grid, blocks: block ? ops.concatColumns(s2.splitScales(own, block)) : s2.repeatScales(own) };
+          return { grid, blocks: block ? ops.concatColumns(s2.splitScales([own], block)) : s2.repeatScales(own) };
         });
         expect(start).toBe(tiles.shape[0]);
         const blocks = ops.concatRows(perImage.map((image) => image.blocks));

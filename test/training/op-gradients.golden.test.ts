@@ -92,7 +92,7 @@ const BUILDS: Readonly<Record<string, Build>> = {
       const count = block ? merge.tileCount(block) : 1;
       const tiles = input("x").rows(start, start + count);
       start += count;
-      return block ? ops.concatColumns(merge.splitScales(tiles, block)) : merge.repeatScales(tiles);
+      return block ? ops.concatColumns(merge.splitScales([tiles], block)) : merge.repeatScales(tiles);
     });
     return ops.concatRows(pictures);
   },

@@ -164,30 +164,53 @@ export class NvilaModel {
    */
   *encodeImages(tiles: TileSource, blockSizes: readonly (BlockSize | null)[] | null, tap?: StageTap): Steps<Tensor[]> {
     const pictures = blockSizes ?? new Array<null>(tiles.count).fill(null);
-    const features: Tensor[] = [];
-    const source = yield* this.#featuresOf(tiles, tap);
+    const starts: number[] = [];
     let tile = 0;
-    for (let i = 0; i < pictures.length; ) {
-      const block = pictures[i];
-      const start = tile;
-      if (block) {
-        tile += this.#s2For(block).tileCount(block);
-        this.#expectTiles(tiles, tile);
-        features.push(yield* scopeSteps(() => this.#encodeBlocks(source, start, block, tap))); // [B·n, H]
-        i++;
-      } else {
-        while (i < pictures.length && pictures[i] === null && tile - start < this.batch.tiles) {
-          tile++;
-          i++;
-        }
-        this.#expectTiles(tiles, tile);
-        const batch = yield* scopeSteps(() => this.#encodeTiles(source, start, tile, tap)); // [b, n, H]
-        for (let b = 0; b < tile - start; b++) features.push(batch.rows(b, b + 1).reshape(batch.shape.slice(1))); // [n, H]
-      }
+    for (const block of pictures) {
+      starts.push(tile);
+      tile += block ? this.#s2For(block).tileCount(block) : 1;
+      this.#expectTiles(tiles, tile);
     }
     if (tile !== tiles.count)
       throw new RequestError("media", `expected ${tile} tiles for ${pictures.length} pictures, got ${tiles.count}`);
+    const source = yield* this.#featuresOf(tiles, tap);
+    const features = new Array<Tensor>(pictures.length);
+    for (const group of this.#groups(pictures)) {
+      const block = pictures[group[0]];
+      const firsts = group.map((i) => starts[i]);
+      const made = yield* scopeSteps(() =>
+        block
+          ? this.#encodeBlocks(source, firsts, block, tap)
+          : this.#encodeTiles(source, firsts[0], firsts[0] + group.length, tap),
+      ); // [n, m, H]
+      const [, ...shape] = made.shape;
+      for (const [at, i] of group.entries()) features[i] = made.rows(at, at + 1).reshape(shape); // [m, H]
+    }
     return features;
+  }
+
+  /**
+   * Numbers of pictures that are encoded together: single tiles that follow each other, as many as memory allows; on a wide backend all
+   * pictures of one grid, elsewhere each by itself.
+   */
+  #groups(pictures: readonly (BlockSize | null)[]): number[][] {
+    const groups: number[][] = [];
+    const byGrid = new Map<string, number[]>();
+    let singles: number[] = [];
+    for (const [i, block] of pictures.entries()) {
+      const isNext = singles.length > 0 && singles.length < this.batch.tiles && singles[singles.length - 1] === i - 1;
+      const key = `${block?.rows} ${block?.cols}`;
+      const group = block === null ? (isNext ? singles : null) : this.llm.backend.isWide ? byGrid.get(key) : null;
+      if (group) {
+        group.push(i);
+        continue;
+      }
+      const fresh = [i];
+      groups.push(fresh);
+      if (block === null) singles = fresh;
+      else byGrid.set(key, fresh);
+    }
+    return groups;
   }
 
   *#imageRows(call: MediaInput & { kind: "image" }, tap?: StageTap): Steps<Tensor[]> {
@@ -251,14 +274,18 @@ export class NvilaModel {
     return yield* this.#project(end - start, blocks, tap); // [b, n, H]
   }
 
-  /** The tiles of one picture from `start` on, all scales → [B·n, H], row-major over the picture. */
-  *#encodeBlocks(source: TileFeatures, start: number, block: BlockSize, tap?: StageTap): Steps<Tensor> {
+  /** The tiles of pictures of one grid, those of each from one of `starts` on, all scales → [pictures, B·n, H], row-major over each picture. */
+  *#encodeBlocks(source: TileFeatures, starts: readonly number[], block: BlockSize, tap?: StageTap): Steps<Tensor> {
     const s2 = this.#s2For(block);
-    const x = yield* this.#take(source, start, start + s2.tileCount(block)); // [T, N, C]
-    const scales = s2.splitScales(x, block); // per scale [B, N, C]
-    const grid = s2.outputGrid(block);
+    const count = s2.tileCount(block);
+    const pictures: Tensor[] = [];
+    for (const start of starts) pictures.push(yield* this.#take(source, start, start + count)); // [T, N, C]
+    const scales = s2.splitScales(pictures, block); // per scale [B, N, C]
+    const { rows, cols } = s2.outputGrid(block);
+    const grid = { rows: starts.length * rows, cols };
     const blocks = (from: number, to: number): Tensor => ops.concatColumns(scales.map((scale) => scale.rows(from, to)));
-    return stitchTokens(yield* this.#project(grid.rows * grid.cols, blocks, tap), grid); // [B·n, H]
+    const tokens = stitchTokens(yield* this.#project(grid.rows * grid.cols, blocks, tap), grid);
+    return tokens.reshape([starts.length, tokens.shape[0] / starts.length, tokens.shape[1]]);
   }
 
   /** Where a call's vision features come from: on a wide backend they are made now, all together. */

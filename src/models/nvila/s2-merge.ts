@@ -48,17 +48,18 @@ export class S2Merge {
   }
 
   /**
-   * x[T, n·n, C], all tiles of one picture, scales in ascending order → for every scale its part [B, n·n, C] of the
-   * picture's B = rows · cols blocks.
+   * x[T, n·n, C] of every picture, all its tiles, scales in ascending order; all pictures have the grid `block` → for every scale its part
+   * [B, n·n, C] of the B = pictures · rows · cols blocks, picture by picture. Pictures of one grid are merged as one that is so many times as tall.
    */
-  splitScales(x: Tensor, block: BlockSize): Tensor[] {
+  splitScales(pictures: readonly Tensor[], block: BlockSize): Tensor[] {
     const target = this.outputGrid(block);
+    const tall = ({ rows, cols }: BlockSize): BlockSize => ({ rows: pictures.length * rows, cols });
     let start = 0;
     return this.grids(block).map((grid) => {
       const count = grid.rows * grid.cols;
-      const tiles = x.rows(start, start + count); // [r·r, n·n, C]
+      const parts = pictures.map((x) => x.rows(start, start + count)); // [r·r, n·n, C]
       start += count;
-      return resizeGrid(tiles, grid, target); // [B, n·n, C]
+      return resizeGrid(parts.length === 1 ? parts[0] : ops.concatRows(parts), tall(grid), tall(target)); // [B, n·n, C]
     });
   }
 
