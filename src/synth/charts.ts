@@ -2,7 +2,7 @@
 import { Canvas, type Colour } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Drawn, type Exchange, listed, ONE_WORD, type SynthExample, still } from "./example.ts";
-import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
+import { anyFont, drawText, measureText, type Split, type TextStyle } from "./font.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, sector, strokeBox, strokePath } from "./shapes.ts";
 import { MONTHS, Writer } from "./words.ts";
@@ -81,7 +81,7 @@ export function drawChart(dice: Dice, split: Split): SynthExample {
     dice,
     split,
     page: new Canvas(width, height, paperTint(dice, split)),
-    style: { font: dice.pick(fontsOf(split)), size: dice.int(8, 10), colour: inkColour(dice, split) },
+    style: { font: anyFont(dice, split), size: dice.int(8, 10), colour: inkColour(dice, split) },
     colours: dice.shuffle(dice.pick(PALETTES[split])),
     labels,
     values: distinctValues(dice, count),

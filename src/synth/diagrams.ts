@@ -2,7 +2,7 @@
 import { Canvas, type Point } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Exchange, listed, multipleChoice, type SynthExample, still } from "./example.ts";
-import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
+import { anyFont, drawText, measureText, type Split, type TextStyle } from "./font.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillPolygon, regularPolygon, roundBox, strokeArrow, strokePath } from "./shapes.ts";
 import { Writer } from "./words.ts";
@@ -21,7 +21,7 @@ export function drawDiagram(dice: Dice, split: Split): SynthExample {
   const write = new Writer(dice, split);
   const [width, height] = [dice.int(280, 360), dice.int(220, 300)];
   const canvas = new Canvas(width, height, paperTint(dice, split));
-  const style = { font: dice.pick(fontsOf(split)), size: dice.int(8, 10), colour: inkColour(dice, split) };
+  const style = { font: anyFont(dice, split), size: dice.int(8, 10), colour: inkColour(dice, split) };
   const count = kind === "tree" ? dice.int(5, 7) : dice.int(4, 6);
   const labels = dice.chance(0.5) ? write.things(count) : Array.from({ length: count }, () => write.surname());
   const nodes = labels.map((label, i): Node => ({ label, at: placeNode(kind, i, count, width, height) }));

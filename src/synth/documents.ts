@@ -10,7 +10,7 @@ import {
   type SynthExample,
   still,
 } from "./example.ts";
-import { drawText, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
+import { anyFont, drawText, measureText, type Split, type TextStyle } from "./font.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox, strokeBox, strokeDashed, strokePath } from "./shapes.ts";
 import { money, ORDINALS, Writer } from "./words.ts";
@@ -48,7 +48,7 @@ export function drawDocument(dice: Dice, split: Split): SynthExample {
     split,
     write: new Writer(dice, split),
     layout: dice.pick(LAYOUTS[split]),
-    style: { font: dice.pick(fontsOf(split)), size, colour: inkColour(dice, split) },
+    style: { font: anyFont(dice, split), size, colour: inkColour(dice, split) },
     page: new Canvas(width, height, paperTint(dice, split)),
   };
   const draw = {

@@ -3,6 +3,7 @@
  * those of the validation and test splits are never seen in training.
  */
 import type { Canvas, Colour, Point } from "./canvas.ts";
+import type { Dice } from "./dice.ts";
 import { CAP_HEIGHT, type Glyph, glyphOf } from "./glyphs.ts";
 import { fillBox, StrokeMask } from "./shapes.ts";
 
@@ -70,6 +71,36 @@ const FONTS: Readonly<Record<Split, readonly Font[]>> = {
 /** The faces of a split; no face is in two splits. */
 export function fontsOf(split: Split): readonly Font[] {
   return FONTS[split];
+}
+
+/** A face for a picture: one of the split's; in every other training picture one that is made up for it. */
+export function anyFont(dice: Dice, split: Split): Font {
+  return split === "train" && dice.chance(0.5) ? madeUpFont(dice) : dice.pick(FONTS[split]);
+}
+
+function madeUpFont(dice: Dice): Font {
+  for (;;) {
+    const font: Font = {
+      ...PLAIN,
+      name: "made up",
+      weight: dice.float(0.9, 2.6),
+      stretch: dice.float(0.75, 1.3),
+      slant: dice.chance(0.3) ? dice.float(0.05, 0.25) : 0,
+      rounding: dice.int(0, 2),
+      contrast: dice.chance(0.4) ? dice.float(0.1, 0.7) : 0,
+      hasSerifs: dice.chance(0.25),
+      isMono: dice.chance(0.12),
+    };
+    if (![...FONTS.validation, ...FONTS.test].some((held) => isNear(font, held))) return font;
+  }
+}
+
+/** Whether two faces can hardly be told apart. */
+function isNear(a: Font, b: Font): boolean {
+  const isAlike = a.hasSerifs === b.hasSerifs && a.isMono === b.isMono && a.rounding === b.rounding;
+  const near = (key: "weight" | "stretch" | "slant" | "contrast", least: number): boolean =>
+    Math.abs(a[key] - b[key]) < least;
+  return isAlike && near("weight", 0.2) && near("stretch", 0.06) && near("slant", 0.05) && near("contrast", 0.15);
 }
 
 export interface TextStyle {

@@ -3,7 +3,7 @@ import type { Box, Colour, Point } from "./canvas.ts";
 import { Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Exchange, listed, mostQuestions, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
-import { drawText, fontsOf, type Split, type TextStyle } from "./font.ts";
+import { anyFont, drawText, type Split, type TextStyle } from "./font.ts";
 import { weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, roundBox, strokeBox, strokePath } from "./shapes.ts";
 import { Writer } from "./words.ts";
@@ -103,7 +103,7 @@ export function drawInterface(dice: Dice, split: Split): SynthExample {
   const isPhone = dice.chance(0.6);
   const [width, height] = isPhone ? [dice.int(180, 220), dice.int(280, 360)] : [dice.int(320, 400), dice.int(200, 260)];
   const theme = dice.pick(THEMES[split]);
-  const style = { font: dice.pick(fontsOf(split)), size: dice.int(8, 11), colour: theme.text };
+  const style = { font: anyFont(dice, split), size: dice.int(8, 11), colour: theme.text };
   const screen: Screen = { canvas: new Canvas(width, height, theme.back), theme, style };
   const write = new Writer(dice, split);
   const labels = write.some(LABELS, 8);

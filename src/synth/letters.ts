@@ -6,7 +6,7 @@
 import { type Box, Canvas, type Colour } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Drawn, type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
-import { drawText, type Font, fontsOf, measureText, type Split, type TextStyle } from "./font.ts";
+import { anyFont, drawText, type Font, measureText, type Split, type TextStyle } from "./font.ts";
 import { COLOUR_NAMES, COLOURS } from "./objects.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox } from "./shapes.ts";
@@ -25,7 +25,7 @@ const MARKS = [..."-./:,$%#&"];
  */
 export function drawLetters(dice: Dice, split: Split): SynthExample {
   const canvas = new Canvas(GRID_SIDE, GRID_SIDE, paperTint(dice, split));
-  const font = dice.pick(fontsOf(split));
+  const font = anyFont(dice, split);
   const colour = inkColour(dice, split);
   const cell = GRID_SIDE / GRID_LETTERS;
   const blocks = dice.pick([1, 2, 4, 8]);
@@ -52,7 +52,7 @@ export function drawLetters(dice: Dice, split: Split): SynthExample {
  */
 export function drawWords(dice: Dice, split: Split): SynthExample {
   const canvas = new Canvas(GRID_SIDE, GRID_SIDE, paperTint(dice, split));
-  const font = dice.pick(fontsOf(split));
+  const font = anyFont(dice, split);
   const colour = inkColour(dice, split);
   const write = new Writer(dice, split);
   const cell = GRID_SIDE / GRID_LETTERS;
@@ -94,7 +94,7 @@ export function drawLines(dice: Dice, split: Split): SynthExample {
   const colour = inkColour(dice, split);
   let y = margin + dice.float(0, Math.max(0, height - 2 * margin - count * step));
   const lines = Array.from({ length: count }, () => {
-    const font = dice.pick(fontsOf(split));
+    const font = anyFont(dice, split);
     const text = filled(dice, write, { font, size: base }, (width - 2 * margin) * dice.float(0.3, 1));
     const size = base * Math.min(1, (width - 2 * margin) / measureText(text, { font, size: base }));
     const x = margin + dice.float(0, Math.max(0, width - 2 * margin - measureText(text, { font, size })));
@@ -120,7 +120,7 @@ export function drawPage(dice: Dice, split: Split): SynthExample {
   const lines: string[] = [];
   for (let i = 0; i < bands; i++) {
     const band = { x: 0, y: (height * i) / bands, width, height: height / bands };
-    const style = { font: dice.pick(fontsOf(split)), size: dice.float(7.5, 13), colour: inkColour(dice, split) };
+    const style = { font: anyFont(dice, split), size: dice.float(7.5, 13), colour: inkColour(dice, split) };
     const isDark = dice.chance(0.35);
     if (isDark) fillBox(canvas, band, dice.chance(0.5) ? style.colour : COLOURS[dice.pick(COLOUR_NAMES)]);
     lines.push(...fillBand(dice, write, canvas, band, isDark ? { ...style, colour: WHITE } : style));

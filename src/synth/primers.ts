@@ -5,7 +5,7 @@
 import { Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Drawn, type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
-import { drawText, fontsOf, measureText, type Split } from "./font.ts";
+import { anyFont, drawText, measureText, type Split } from "./font.ts";
 import { drawPair, drawThing, nameOf, type Thing } from "./objects.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { type Asked, colourOf, countOf, onlyOnes, shapeOf } from "./thing-questions.ts";
@@ -49,7 +49,7 @@ function drawLetters(dice: Dice, split: Split, canvas: Canvas): Drawn {
     () => write.price().text,
     () => write.code(),
   ])();
-  const style = { font: dice.pick(fontsOf(split)), size: dice.float(12, 34), colour: inkColour(dice, split) };
+  const style = { font: anyFont(dice, split), size: dice.float(12, 34), colour: inkColour(dice, split) };
   const room = canvas.width - 12;
   const size = Math.min(style.size, (style.size * room) / measureText(text, style));
   const at = {

@@ -26,6 +26,7 @@ export interface SplitReport {
   readonly questions: number;
   /** SHA-256 over all pixels in order: equal on every machine for one seed. */
   readonly pixelsSha256: string;
+  /** Names of the split's faces; training has others too, made up for their pictures. */
   readonly fonts: readonly string[];
   readonly layouts: Readonly<Record<string, number>>;
   readonly kinds: Readonly<Record<string, number>>;
