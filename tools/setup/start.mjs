@@ -10,7 +10,7 @@ import { prepare, ROOT } from "./prepare.mjs";
 const BRIEFLY = "\nAnswer the question using a single word or phrase.";
 const ASKED = [
   ["assets/scene.png", "What shape is the leftmost object?"],
-  ["assets/chart.png", "Which has the highest value?"],
+  ["assets/chart.png", "What is the title of the chart?"],
   ["assets/receipt.png", "What is the total?"],
 ];
 
