@@ -10,7 +10,7 @@ import { drawWorld } from "../../src/trainer/draw-world.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nvila-world-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const COUNT = 3;
+const COUNT = 8;
 let registry = "";
 beforeAll(async () => {
   registry = await drawWorld(join(folder, "world"), { count: COUNT, seed: 5 });
