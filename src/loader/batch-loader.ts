@@ -189,12 +189,13 @@ export class BatchLoader {
   }
 
   async #prepare(jobs: readonly MediaJob[]): Promise<PreparedMedia[]> {
-    const isNamed = jobs.every(({ source }) => typeof source === "string");
-    const key = isNamed ? JSON.stringify(jobs) : null;
-    const kept = key === null ? undefined : this.#keptMedia.get(key);
+    const { pool, keepBytes } = this.#options;
+    if (!keepBytes || jobs.some(({ source }) => typeof source !== "string")) return pool.prepare(jobs);
+    const key = JSON.stringify(jobs);
+    const kept = this.#keptMedia.get(key);
     if (kept) return kept;
-    const media = await this.#options.pool.prepare(jobs);
-    if (key !== null && this.#budget.take(media.map(({ tiles }) => tiles.data))) this.#keptMedia.set(key, media);
+    const media = await pool.prepare(jobs);
+    if (this.#budget.take(media.map(({ tiles }) => tiles.data))) this.#keptMedia.set(key, media);
     return media;
   }
 

@@ -64,6 +64,7 @@ export interface StageOptions {
   readonly registry: Registry;
   /** Instead of what the stage names; null: that. */
   readonly mixture: string | null;
+  /** Of a stage that names none. */
   readonly seed: number;
   /** Threads that decode media. Default 1. */
   readonly decodeThreads?: number;
@@ -80,7 +81,8 @@ export interface StageOptions {
  * samples), or a disk that is full; the signal's reason after saving when it is aborted.
  */
 export async function trainStage(stage: Stage, options: StageOptions): Promise<string> {
-  const { backend, folder, registry, seed, signal, onStep, onWarning = () => {} } = options;
+  const { backend, folder, registry, signal, onStep, onWarning = () => {} } = options;
+  const { seed = options.seed } = stage;
   const finished = finishedModel(folder);
   if (existsSync(join(finished, "config.json"))) return finished;
   const mixtureName = options.mixture ?? stage.mixture;

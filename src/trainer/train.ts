@@ -68,7 +68,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<stri
         onWarning,
         from,
         folder: join(out, stage.name),
-        seed: stage.seed ?? recipe.seed,
+        seed: recipe.seed,
         onStep: (step) => onStep?.(stage.name, step),
       });
       await onStage?.(stage.name, from);

@@ -195,20 +195,20 @@ export class NvilaModel {
    */
   #groups(pictures: readonly (BlockSize | null)[]): number[][] {
     const groups: number[][] = [];
-    const byGrid = new Map<string, number[]>();
-    let singles: number[] = [];
+    const byGrid = new Map<string, number[]>(); // on a wide backend
+    let tiles: number[] | undefined; // single tiles up to here
     for (const [i, block] of pictures.entries()) {
-      const isNext = singles.length > 0 && singles.length < this.batch.tiles && singles[singles.length - 1] === i - 1;
-      const key = `${block?.rows} ${block?.cols}`;
-      const group = block === null ? (isNext ? singles : null) : this.llm.backend.isWide ? byGrid.get(key) : null;
-      if (group) {
-        group.push(i);
+      const grid = `${block?.rows} ${block?.cols}`;
+      const known = block ? byGrid.get(grid) : tiles;
+      if (block) tiles = undefined;
+      if (known && (block || known.length < this.batch.tiles)) {
+        known.push(i);
         continue;
       }
-      const fresh = [i];
-      groups.push(fresh);
-      if (block === null) singles = fresh;
-      else byGrid.set(key, fresh);
+      const group = [i];
+      groups.push(group);
+      if (!block) tiles = group;
+      else if (this.llm.backend.isWide) byGrid.set(grid, group);
     }
     return groups;
   }
