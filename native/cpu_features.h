@@ -6,4 +6,7 @@ namespace nvila {
 // AVX2 with FMA and F16C (Intel Haswell, AMD Zen and later).
 bool has_avx2();
 
+// The above, and AVX-512 F, BW, DQ, VL and VNNI (Intel Ice Lake, AMD Zen 4 and later).
+bool has_avx512();
+
 }  // namespace nvila

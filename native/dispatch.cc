@@ -14,9 +14,17 @@ namespace avx2 {
 extern const Kernels kernels;
 }
 #endif
+#if defined(NVILA_HAS_AVX512)
+namespace avx512 {
+extern const Kernels kernels;
+}
+#endif
 
 const Kernels* find_kernels(const char* isa) {
   const bool is_any = isa[0] == '\0';
+#if defined(NVILA_HAS_AVX512)
+  if ((is_any || std::strcmp(isa, "avx512") == 0) && has_avx512()) return &avx512::kernels;
+#endif
 #if defined(NVILA_HAS_AVX2)
   if ((is_any || std::strcmp(isa, "avx2") == 0) && has_avx2()) return &avx2::kernels;
 #endif

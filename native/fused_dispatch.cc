@@ -13,8 +13,16 @@ namespace avx2 {
 extern const FusedKernels fused_kernels;
 }
 #endif
+#if defined(NVILA_HAS_AVX512)
+namespace avx512 {
+extern const FusedKernels fused_kernels;
+}
+#endif
 
 const FusedKernels* find_fused_kernels(const char* isa) {
+#if defined(NVILA_HAS_AVX512)
+  if (std::strcmp(isa, "avx512") == 0) return &avx512::fused_kernels;
+#endif
 #if defined(NVILA_HAS_AVX2)
   if (std::strcmp(isa, "avx2") == 0) return &avx2::fused_kernels;
 #endif

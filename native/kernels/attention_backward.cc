@@ -5,6 +5,7 @@
 #include "attention.h"
 #include "backward.h"
 #include "exp2.h"
+#include "row_count.h"
 
 namespace nvila {
 namespace NVILA_ISA {
@@ -13,7 +14,7 @@ namespace {
 
 constexpr int kVectors = F32::width == 1 ? 4 : 2;  // of a tile's row
 constexpr int kWidth = kVectors * F32::width;      // columns of a tile
-constexpr int kTile = F32::width == 1 ? 4 : 6;     // rows of a tile
+constexpr int kTile = F32::width == 1 ? 4 : F32::width == 8 ? 6 : 12;  // rows of a tile
 constexpr int64_t kBlockBytes = int64_t{128} << 10;  // of P, as of dS
 
 NVILA_INLINE int64_t padded(int64_t n) { return ceil_div(n, kWidth) * kWidth; }
@@ -38,7 +39,7 @@ NVILA_INLINE void product_tile(float* out, int64_t stride, Left a, const float* 
   for (int64_t k = 0; k < depth; k++) {
     F32 row[kVectors];
     for (int v = 0; v < kVectors; v++) row[v] = load(b + k * b_step + v * F32::width);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int r = 0; r < R; r++) {
       const F32 value = splat(a.data[r * a.row_step + k * a.depth_step]);
       for (int v = 0; v < kVectors; v++) acc[r][v] = fma(value, row[v], acc[r][v]);
@@ -57,14 +58,9 @@ void product(float* out, int64_t stride, Left a, Right b, int64_t rows, int64_t 
     for (int64_t r = 0; r < rows; r += kTile) {
       const Left left = {a.data + r * a.row_step, a.row_step, a.depth_step};
       float* at = target + r * stride;
-      switch (smaller(kTile, rows - r)) {
-        case 6: product_tile<6>(at, stride, left, right, b.depth_step, depth, adds); break;
-        case 5: product_tile<5>(at, stride, left, right, b.depth_step, depth, adds); break;
-        case 4: product_tile<4>(at, stride, left, right, b.depth_step, depth, adds); break;
-        case 3: product_tile<3>(at, stride, left, right, b.depth_step, depth, adds); break;
-        case 2: product_tile<2>(at, stride, left, right, b.depth_step, depth, adds); break;
-        default: product_tile<1>(at, stride, left, right, b.depth_step, depth, adds);
-      }
+      with_rows<kTile>(smaller(kTile, rows - r), [&](auto count) {
+        product_tile<decltype(count)::count>(at, stride, left, right, b.depth_step, depth, adds);
+      });
     }
   }
 }

@@ -5,13 +5,14 @@
 
 #include "attention.h"
 #include "exp2.h"
+#include "row_count.h"
 
 namespace nvila {
 namespace NVILA_ISA {
 
 constexpr int kLaneVectors = F32::width == 1 ? 4 : 2;    // of a full group
 constexpr int kLanes = kLaneVectors * F32::width;        // rows of a full group
-constexpr int kTileRows = F32::width == 1 ? 4 : 6;       // keys, or values' columns, of a register tile
+constexpr int kTileRows = F32::width == 1 ? 4 : F32::width == 8 ? 6 : 12;  // keys, or values' columns, of a register tile
 constexpr int64_t kKeys = 128;                           // of a block, at most
 constexpr float kInfinity = __builtin_inff();
 
@@ -30,27 +31,6 @@ struct KeyBlocks {
   explicit KeyBlocks(int64_t Tk) : count(ceil_div(Tk, kKeys)), size(count ? ceil_div(Tk, count) : 0) {}
 };
 
-// Calls f(first, integral constant) for pieces of n that are at most kTileRows long and differ by at most 1.
-template <int R>
-struct Rows {
-  static constexpr int count = R;
-};
-template <typename F>
-NVILA_INLINE void in_tiles(int64_t n, F&& f) {
-  const int64_t tiles = ceil_div(n, kTileRows);
-  for (int64_t i = 0; i < tiles; i++) {
-    const int64_t first = i * n / tiles;
-    switch ((i + 1) * n / tiles - first) {
-      case 6: f(first, Rows<6>()); break;
-      case 5: f(first, Rows<5>()); break;
-      case 4: f(first, Rows<4>()); break;
-      case 3: f(first, Rows<3>()); break;
-      case 2: f(first, Rows<2>()); break;
-      default: f(first, Rows<1>());
-    }
-  }
-}
-
 // scores[R][lanes] = keys[R][D] · queries[D][lanes]
 template <int R, int V>
 NVILA_INLINE void score_tile(float* scores, const float* queries, const float* keys, int64_t stride, int64_t D) {
@@ -63,7 +43,7 @@ NVILA_INLINE void score_tile(float* scores, const float* queries, const float* k
   for (int64_t d = 0; d < D; d++) {
     F32 query[V];
     for (int i = 0; i < V; i++) query[i] = load(queries + d * L + i * F32::width);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int r = 0; r < R; r++) {
       const F32 key = splat(keys[r * stride + d]);
       for (int i = 0; i < V; i++) acc[r][i] = fma(key, query[i], acc[r][i]);
@@ -87,7 +67,7 @@ NVILA_INLINE void value_tile(float* sums, const F32 (&correction)[V], const floa
   for (int64_t s = 0; s < keys; s++) {
     F32 weight[V];
     for (int i = 0; i < V; i++) weight[i] = load(weights + s * L + i * F32::width);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int r = 0; r < R; r++) {
       const F32 value = splat(values[s * stride + r]);
       for (int i = 0; i < V; i++) acc[r][i] = fma(value, weight[i], acc[r][i]);
@@ -115,7 +95,7 @@ void attend_lanes(float* state, const float* queries, const Block& block) {
   constexpr int L = V * F32::width;
   const int64_t D = block.D;
   float* weights = block.weights;
-  in_tiles(block.some, [&](int64_t s, auto rows) {
+  in_pieces<kTileRows>(block.some, [&](int64_t s, auto rows) {
     score_tile<decltype(rows)::count, V>(weights + s * L, queries, block.keys + s * block.stride, block.stride, D);
   });
 
@@ -149,7 +129,7 @@ void attend_lanes(float* state, const float* queries, const Block& block) {
   }
   for (int i = 0; i < V; i++) store(state + D * L + i * F32::width, total[i]);
 
-  in_tiles(D, [&](int64_t d, auto rows) {
+  in_pieces<kTileRows>(D, [&](int64_t d, auto rows) {
     value_tile<decltype(rows)::count, V>(state + d * L, correction, weights, block.values + d, block.stride, block.all);
   });
   // Keys that only some rows see: the others must not even meet 0 · value, which is NaN when the value is infinite.

@@ -70,7 +70,7 @@ void attend(const Task* tasks, const From& key_slabs, const From& value_slabs, c
     const float* here = key_slabs.at(s, smaller(kSlabKeys, keys - s));
     const float* ahead = s + kSlabKeys < keys ? key_slabs.ahead(s + kSlabKeys) : value_slabs.ahead(0);
     for (int64_t head = 0; head < Hkv; head++) {
-      in_groups(rows, [&](int64_t row, auto group) {
+      in_pieces<kMostRows>(rows, [&](int64_t row, auto group) {
         add_scores<decltype(group)::count>(tasks[head], row, s, smaller(kSlabKeys, keys - s), here + head * D,
                                            ahead_of(ahead, head, row));
       });
@@ -85,7 +85,7 @@ void attend(const Task* tasks, const From& key_slabs, const From& value_slabs, c
     const float* ahead = s + kSlabKeys < keys ? value_slabs.ahead(s + kSlabKeys) : next;
     for (int64_t head = 0; head < Hkv; head++) {
       const Task& task = tasks[head];
-      in_groups(rows, [&](int64_t row, auto group) {
+      in_pieces<kMostRows>(rows, [&](int64_t row, auto group) {
         constexpr int R = decltype(group)::count;
         const int64_t all = larger(0, smaller(kSlabKeys, task.seen(row) - s));
         if (all > 0) add_values<R>(task, row, s, all, here + head * D, ahead_of(ahead, head, row));

@@ -4,13 +4,14 @@
 
 #include "attention.h"
 #include "exp2.h"
+#include "row_count.h"
 
 namespace nvila {
 namespace NVILA_ISA {
 namespace few_rows {
 
 constexpr int kMostRows = 6;  // at a time
-constexpr int kLaneUnit = 8;  // columns of weights are a multiple of this
+constexpr int kLaneUnit = F32::width > 8 ? F32::width : 8;  // columns of weights are a multiple of this
 constexpr float kInfinity = __builtin_inff();
 
 // Keys, or vectors of values, at a time beside R rows: R times as many sums hide the latency of fma and fit into 16 registers.
@@ -156,27 +157,6 @@ void add_values(const Task& task, int64_t row, int64_t first, int64_t keys, cons
   }
   for (; d + F32::width <= D; d += F32::width) value_tile<R, 1>(sums + d, task, weights, values + d, nullptr, keys, 0);
   if (d < D) value_tile<R, 1>(sums + d, task, weights, values + d, nullptr, keys, static_cast<int>(D - d));
-}
-
-// Calls f(first row, Rows<R>()) for R rows at a time; the pieces differ by at most one row.
-template <int R>
-struct Rows {
-  static constexpr int count = R;
-};
-template <typename F>
-NVILA_INLINE void in_groups(int64_t rows, F&& f) {
-  const int64_t groups = ceil_div(rows, kMostRows);
-  for (int64_t i = 0; i < groups; i++) {
-    const int64_t first = i * rows / groups;
-    switch ((i + 1) * rows / groups - first) {
-      case 1: f(first, Rows<1>()); break;
-      case 2: f(first, Rows<2>()); break;
-      case 3: f(first, Rows<3>()); break;
-      case 4: f(first, Rows<4>()); break;
-      case 5: f(first, Rows<5>()); break;
-      default: f(first, Rows<6>());
-    }
-  }
 }
 
 }  // namespace few_rows

@@ -12,7 +12,11 @@
 namespace nvila {
 namespace NVILA_ISA {
 
-constexpr int kInt4Rows = 4;          // rows of a tile: 8 sums of 16 lanes, 4 of weights, 1 of codes, 1 in flight
+#if defined(NVILA_ISA_AVX512)
+constexpr int kInt4Rows = 8;          // rows of a tile: two sums each
+#else
+constexpr int kInt4Rows = 4;          // 8 sums of 16 lanes, 4 of weights, 1 of codes, 1 in flight
+#endif
 constexpr int64_t kLineBytes = 64;    // of a block's row: 8 inputs of 16 outputs
 
 // A panel's groups from some group on.
@@ -39,7 +43,94 @@ NVILA_INLINE F32 load_scales(const Int4Groups& weights, int64_t g, int v) {
   return load(reinterpret_cast<const float*>(weights.scales) + at);
 }
 
-#if defined(NVILA_ISA_AVX2)
+#if defined(NVILA_ISA_AVX512)
+
+// acc[R][16] += (sums − z · sum of codes) · scale of weights · scale of codes, for group g.
+template <int R>
+NVILA_INLINE void add_group(float* acc, const __m512i (&sums)[R], const Int4Groups& weights, const Int4Codes& x, int64_t g) {
+  const F32 scales = load_scales(weights, g, 0);
+  const __m512i zeros = weights.zeros ? _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights.zeros + g * kPanel)))
+                                      : _mm512_set1_epi32(8);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) {
+    // |Σ codes| ≤ 128 · 128 fits 16 bits, and so do zero points: madd is their product.
+    const __m512i taken = _mm512_madd_epi16(zeros, _mm512_set1_epi32(x.sums[r * x.groups + g]));
+    const F32 value = {_mm512_cvtepi32_ps(_mm512_sub_epi32(sums[r], taken))};
+    store(acc + r * kPanel, fma(value, scales * splat(x.scales[r * x.groups + g]), load(acc + r * kPanel)));
+  }
+}
+
+// sums[R][2] (low nibbles, high nibbles) += a block times codes. `from_bytes`: w is [16 steps][16][4] unpacked, else `keeps` writes
+// that to kept.
+template <int R, int lines, bool keeps, bool from_bytes>
+NVILA_INLINE void add_block(__m512i (&sums)[R][2], const uint8_t* w, const int8_t* codes, int64_t stride, const uint8_t*& ahead, uint8_t* kept) {
+  const __m512i nibble = _mm512_set1_epi8(15);
+#pragma GCC unroll 8
+  for (int j = 0; j < 8; j++) {
+    if (j % 4 == 0) {
+#pragma GCC unroll 4
+      for (int line = 0; line < lines; line++) __builtin_prefetch(ahead + line * 64, 0, lines == 4 ? 3 : 2);
+      ahead += lines * 64;
+    }
+    const __m512i raw = _mm512_loadu_si512(w + j * kLineBytes);
+    const __m512i low = from_bytes ? raw : _mm512_and_si512(raw, nibble);
+    const __m512i high = from_bytes ? _mm512_loadu_si512(w + (j + 8) * kLineBytes) : _mm512_and_si512(_mm512_srli_epi16(raw, 4), nibble);
+    if (keeps) {
+      _mm512_storeu_si512(kept + j * kLineBytes, low);
+      _mm512_storeu_si512(kept + (j + 8) * kLineBytes, high);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+      sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], low, four_codes(codes + r * stride + 4 * j));
+      sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], high, four_codes(codes + r * stride + 32 + 4 * j));
+    }
+  }
+}
+
+// acc[R][16] += codes · weights over groups [0, groups), from nibbles or from bytes.
+template <int R, int group, int lines, bool keeps, bool from_bytes>
+NVILA_INLINE void add_groups(float* acc, const uint8_t* w, const Int4Groups& weights, const Int4Codes& x, int64_t groups, const uint8_t* ahead,
+                             uint8_t* kept) {
+  constexpr int64_t kBytes = from_bytes ? 2 * kBlockBytes : kBlockBytes;
+  constexpr int kBlocks = group == 128 ? 2 : 1;
+  const int8_t* codes = x.codes;
+  for (int64_t g = 0; g < groups; g += group == 32 ? 2 : 1) {
+    __m512i sums[R][2], of_group[R];
+    for (int r = 0; r < R; r++) sums[r][0] = sums[r][1] = _mm512_setzero_si512();
+#pragma GCC unroll 2
+    for (int block = 0; block < kBlocks; block++) {
+      add_block<R, lines, keeps, from_bytes>(sums, w, codes, x.stride, ahead, kept);
+      w += kBytes;
+      codes += kBlock;
+      kept += 2 * kBlockBytes;
+    }
+    if (group == 32) {
+      for (int r = 0; r < R; r++) of_group[r] = sums[r][0];
+      add_group<R>(acc, of_group, weights, x, g);
+      for (int r = 0; r < R; r++) of_group[r] = sums[r][1];
+      add_group<R>(acc, of_group, weights, x, g + 1);
+    } else {
+      for (int r = 0; r < R; r++) of_group[r] = _mm512_add_epi32(sums[r][0], sums[r][1]);
+      add_group<R>(acc, of_group, weights, x, g);
+    }
+  }
+}
+
+// acc[R][16] += codes · weights over groups [0, groups). Prefetches `lines` lines for every four of weights from `ahead` on.
+// `keeps`: unpacked[groups · group / 4][16][4] = the weights, a byte each.
+template <int R, int group, int lines, bool keeps>
+NVILA_INLINE void int4_tile(float* acc, const Int4Groups& weights, const Int4Codes& x, int64_t groups, const uint8_t* ahead, uint8_t* unpacked) {
+  add_groups<R, group, lines, keeps, false>(acc, weights.codes, weights, x, groups, ahead, unpacked);
+}
+
+// The same from weights that were unpacked to a byte each: [inputs / 4][16][4]. Prefetches `lines` lines for every 32 inputs.
+template <int R, int group, int lines>
+NVILA_INLINE void int4_tile_unpacked(float* acc, const uint8_t* unpacked, const Int4Groups& weights, const Int4Codes& x, int64_t groups,
+                                     const uint8_t* ahead) {
+  add_groups<R, group, lines, false, true>(acc, unpacked, weights, x, groups, ahead, nullptr);
+}
+
+#elif defined(NVILA_ISA_AVX2)
 
 NVILA_INLINE void add_products(__m256i (&sums)[2], __m256i w0, __m256i w1, __m256i x) {
   const __m256i a = o_maddubs(w0, x), b = o_maddubs(w1, x);

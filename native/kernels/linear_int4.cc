@@ -9,6 +9,7 @@
 #include "fused.h"
 #include "int4_tile.h"
 #include "linear.h"
+#include "row_count.h"
 
 namespace nvila {
 namespace NVILA_ISA {
@@ -94,18 +95,15 @@ void run(float* acc, uint8_t* unpacked, const Product& product, int64_t panel, i
   const uint8_t* codes = product.groups(panel, 0).codes;
   const uint8_t* near = codes + kAheadBytes;
   const uint8_t* next = codes + product.sizes.panel_bytes;
-  switch (count) {  // tiles of equal height: 6 rows are 3 + 3
-    case 1: return direct_tiles<1, group, 4>(acc, product, panel, row, count, near);
-    case 2: return direct_tiles<2, group, 4>(acc, product, panel, row, count, near);
-    case 3: return direct_tiles<3, group, 4>(acc, product, panel, row, count, near);
-    case 4: return direct_tiles<4, group, 4>(acc, product, panel, row, count, near);
-    case 5:
-    case 6: return direct_tiles<3, group, 2>(acc, product, panel, row, count, next);
-    case 7:
-    case 8: return direct_tiles<4, group, 2>(acc, product, panel, row, count, next);
-    case 9: return direct_tiles<3, group, 1>(acc, product, panel, row, count, next);
+  if (count <= kDirectRows) {
+    with_rows<kInt4Rows>(ceil_div(count, ceil_div(count, kInt4Rows)), [&](auto height) {  // tiles of equal height: 6 rows are 3 + 3
+      constexpr int R = decltype(height)::count;
+      if (count <= kInt4Rows) direct_tiles<R, group, 4>(acc, product, panel, row, count, near);
+      else if (count <= 2 * kInt4Rows) direct_tiles<R, group, 2>(acc, product, panel, row, count, next);
+      else direct_tiles<R, group, 1>(acc, product, panel, row, count, next);
+    });
+    return;
   }
-  if (count <= kDirectRows) return direct_tiles<4, group, 1>(acc, product, panel, row, count, next);
   many_tiles<kInt4Rows, group>(acc, unpacked, product, panel, row, count);
 }
 

@@ -5,6 +5,7 @@
 #include "fused.h"
 #include "int8_tile.h"
 #include "linear.h"
+#include "row_count.h"
 
 namespace nvila {
 namespace NVILA_ISA {
@@ -37,11 +38,9 @@ void tiles(int32_t* sums, const uint8_t* weights, const int8_t* codes, int64_t s
 template <int lines>
 void all_tiles(int32_t* sums, const uint8_t* weights, const int8_t* codes, int64_t stride, int64_t steps, bool first, int64_t rows,
                const uint8_t* ahead) {
-  const int64_t height = ceil_div(rows, ceil_div(rows, kInt8Rows));
-  if (height == 4) tiles<4, lines>(sums, weights, codes, stride, steps, first, rows, ahead);
-  else if (height == 3) tiles<3, lines>(sums, weights, codes, stride, steps, first, rows, ahead);
-  else if (height == 2) tiles<2, lines>(sums, weights, codes, stride, steps, first, rows, ahead);
-  else tiles<1, lines>(sums, weights, codes, stride, steps, first, rows, ahead);
+  with_rows<kInt8Rows>(ceil_div(rows, ceil_div(rows, kInt8Rows)), [&](auto height) {
+    tiles<decltype(height)::count, lines>(sums, weights, codes, stride, steps, first, rows, ahead);
+  });
 }
 
 // Many rows: the first four tiles prefetch a quarter of the next block each.

@@ -8,6 +8,13 @@
 namespace nvila {
 namespace NVILA_ISA {
 
+// Whether the int8 tile adds pairs of products in 16 bits (maddubs), so that rows need lists of what is too much for them.
+#if defined(NVILA_ISA_AVX512)
+constexpr bool kHasExcess = false;
+#else
+constexpr bool kHasExcess = true;
+#endif
+
 // Codes that one pair of a row has too much: see Int8Rows.
 struct Excess {
   int32_t step;      // 4 · step is the first of the four inputs
@@ -16,7 +23,8 @@ struct Excess {
 
 // Rows for int8 weights. Weights are multiplied as unsigned bytes (code + 128), so Σ codes · 128 is taken off each sum. Where two
 // neighbours (inputs 2i, 2i + 1) add up to more than 128 in magnitude, two products of 8 × 8 bits could exceed 16 bits; the rest of the second
-// one is taken out of `codes` into a list and multiplied on its own. Sums stay exact for every weight −128 … 127 and code −127 … 127.
+// one is taken out of `codes` into a list and multiplied on its own (lists are empty without kHasExcess). Sums stay exact for every weight
+// −128 … 127 and code −127 … 127.
 struct Int8Rows {
   int8_t* codes;    // [T][stride], zeros behind C
   int64_t stride;

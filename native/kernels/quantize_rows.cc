@@ -17,7 +17,14 @@ constexpr float kInt4Levels[3] = {127.0f, 32512.0f, 8323072.0f};
 NVILA_INLINE float scale_of(const float* x, int64_t n, float levels) {
   int64_t i = 0;
   int32_t largest = 0;
-#if defined(NVILA_ISA_AVX2)
+#if defined(NVILA_ISA_AVX512)
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+  __m512i m[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+  for (; i + 32 <= n; i += 32) {
+    for (int j = 0; j < 2; j++) m[j] = _mm512_max_epi32(m[j], _mm512_and_si512(_mm512_loadu_si512(x + i + 16 * j), magnitude));
+  }
+  largest = _mm512_reduce_max_epi32(_mm512_max_epi32(m[0], m[1]));
+#elif defined(NVILA_ISA_AVX2)
   const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
   __m256i m[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
   for (; i + 32 <= n; i += 32) {
@@ -65,7 +72,11 @@ NVILA_INLINE void take_excess(int8_t* codes, int8_t* excess) {
 
 // Σ codes of chunks.
 struct CodeSum {
-#if defined(NVILA_ISA_AVX2)
+#if defined(NVILA_ISA_AVX512)
+  __m512i lanes = _mm512_setzero_si512();
+  void add(__m256i codes) { lanes = _mm512_dpbusd_epi32(lanes, _mm512_set1_epi8(1), _mm512_zextsi256_si512(codes)); }
+  int32_t total() const { return _mm512_reduce_add_epi32(lanes); }
+#elif defined(NVILA_ISA_AVX2)
   __m256i lanes = _mm256_setzero_si256();
   // Adds what maddubs gave for codes: sums of pairs.
   void add_pairs(__m256i pairs) { lanes = _mm256_add_epi32(lanes, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))); }
@@ -80,7 +91,16 @@ struct CodeSum {
 #endif
 };
 
-#if defined(NVILA_ISA_AVX2)
+#if defined(NVILA_ISA_AVX512)
+
+// x[16] / scale to the nearest, ties to even.
+NVILA_INLINE __m512i quotients(const float* x, __m512 scale) { return _mm512_cvtps_epi32(_mm512_div_ps(_mm512_loadu_ps(x), scale)); }
+
+NVILA_INLINE __m256i join(__m128i low, __m128i high) { return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1); }
+
+NVILA_INLINE void store_codes(int8_t* codes, __m256i bytes) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), bytes); }
+
+#elif defined(NVILA_ISA_AVX2)
 
 // x[8] / scale to the nearest, ties to even.
 NVILA_INLINE __m256i quotients(const float* x, __m256 scale) { return _mm256_cvtps_epi32(_mm256_div_ps(_mm256_loadu_ps(x), scale)); }
@@ -94,9 +114,16 @@ NVILA_INLINE void store_codes(int8_t* codes, __m256i bytes) { _mm256_storeu_si25
 
 #endif
 
-// codes[32] of x[32], added to sum. A bit for every four that hold a pair of more than 128.
+// codes[32] of x[32], added to sum. A bit for every four that hold a pair of more than 128, where that matters (kHasExcess).
 NVILA_INLINE uint32_t codes_of_chunk(int8_t* codes, const float* x, float scale, CodeSum& sum) {
-#if defined(NVILA_ISA_AVX2)
+#if defined(NVILA_ISA_AVX512)
+  const __m512 divisor = _mm512_set1_ps(scale);
+  const __m256i narrow = join(_mm512_cvtsepi32_epi8(quotients(x, divisor)), _mm512_cvtsepi32_epi8(quotients(x + 16, divisor)));
+  const __m256i clamped = _mm256_max_epi8(narrow, _mm256_set1_epi8(-127));
+  store_codes(codes, clamped);
+  sum.add(clamped);
+  return 0;
+#elif defined(NVILA_ISA_AVX2)
   const __m256 divisor = _mm256_set1_ps(scale);
   __m256i q[4];
   for (int j = 0; j < 4; j++) q[j] = quotients(x + 8 * j, divisor);
@@ -113,7 +140,7 @@ NVILA_INLINE uint32_t codes_of_chunk(int8_t* codes, const float* x, float scale,
   for (int i = 0; i < kChunk; i++) {
     codes[i] = static_cast<int8_t>(code_of(x[i], scale, 127));
     sum.sum += codes[i];
-    const int pair = i % 2 ? codes[i - 1] + codes[i] : 0;
+    const int pair = kHasExcess && i % 2 ? codes[i - 1] + codes[i] : 0;
     if (pair > 128 || pair < -128) large |= 1u << (i / 4);
   }
   return large;
@@ -125,7 +152,19 @@ NVILA_INLINE uint32_t codes_of_chunk(int8_t* codes, const float* x, float scale,
 template <int bytes>
 NVILA_INLINE void long_codes_of_chunk(int8_t* codes, int64_t stride, const float* x, float scale, CodeSum (&sums)[bytes]) {
   const int32_t levels = static_cast<int32_t>(kInt4Levels[bytes - 1]);
-#if defined(NVILA_ISA_AVX2)
+#if defined(NVILA_ISA_AVX512)
+  const __m512 divisor = _mm512_set1_ps(scale);
+  const __m512i most = _mm512_set1_epi32(levels), least = _mm512_set1_epi32(-levels), half = _mm512_set1_epi32(128);
+  __m512i q[2];
+  for (int j = 0; j < 2; j++) q[j] = _mm512_max_epi32(least, _mm512_min_epi32(most, quotients(x + 16 * j, divisor)));
+#pragma GCC unroll 3
+  for (int row = bytes - 1; row >= 0; row--) {
+    const __m256i low = join(_mm512_cvtepi32_epi8(q[0]), _mm512_cvtepi32_epi8(q[1]));
+    store_codes(codes + row * stride, low);
+    sums[row].add(low);
+    for (int j = 0; j < 2; j++) q[j] = _mm512_srai_epi32(_mm512_add_epi32(q[j], half), 8);
+  }
+#elif defined(NVILA_ISA_AVX2)
   const __m256 divisor = _mm256_set1_ps(scale);
   const __m256i most = _mm256_set1_epi32(levels), least = _mm256_set1_epi32(-levels);
   const __m256i low = _mm256_set1_epi32(255), half = _mm256_set1_epi32(128);
