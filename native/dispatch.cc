@@ -19,9 +19,30 @@ namespace avx512 {
 extern const Kernels kernels;
 }
 #endif
+#if defined(NVILA_HAS_AMX)
+namespace amx {
+LinearInt4Fn linear_int4;
+LinearInt8Fn linear_int8;
+
+// The kernels of avx512 but for those that have tiles.
+Kernels kernels() {
+  Kernels kernels = avx512::kernels;
+  kernels.isa = "amx";
+  kernels.linear_int4 = linear_int4;
+  kernels.linear_int8 = linear_int8;
+  return kernels;
+}
+}  // namespace amx
+#endif
 
 const Kernels* find_kernels(const char* isa) {
   const bool is_any = isa[0] == '\0';
+#if defined(NVILA_HAS_AMX)
+  if ((is_any || std::strcmp(isa, "amx") == 0) && take_amx()) {
+    static const Kernels kernels = amx::kernels();
+    return &kernels;
+  }
+#endif
 #if defined(NVILA_HAS_AVX512)
   if ((is_any || std::strcmp(isa, "avx512") == 0) && has_avx512()) return &avx512::kernels;
 #endif

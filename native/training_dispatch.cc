@@ -21,7 +21,7 @@ extern const TrainingKernels training_kernels;
 
 const TrainingKernels* find_training_kernels(const char* isa) {
 #if defined(NVILA_HAS_AVX512)
-  if (std::strcmp(isa, "avx512") == 0) return &avx512::training_kernels;
+  if (std::strcmp(isa, "avx512") == 0 || std::strcmp(isa, "amx") == 0) return &avx512::training_kernels;
 #endif
 #if defined(NVILA_HAS_AVX2)
   if (std::strcmp(isa, "avx2") == 0) return &avx2::training_kernels;

@@ -7,9 +7,11 @@
 //   4. the second up to 16 rows, the third beyond: a panel's sums stay in L1, its weights are awaited once  ← this
 // No gain: 8 · Σ codes by a shift where there are no zero points, instead of a product (a group's end is a tenth of a tile's time).
 #include "fused.h"
-#include "int4_tile.h"
-#include "linear.h"
+#include "int4_product.h"
 #include "row_count.h"
+#if defined(NVILA_ISA_AMX)
+#include "int4_amx.h"
+#endif
 
 namespace nvila {
 namespace NVILA_ISA {
@@ -18,32 +20,20 @@ namespace {
 
 constexpr int64_t kDirectRows = 16;                   // up to here every tile unpacks weights in registers
 constexpr int64_t kDepth = 1024;                      // inputs of a depth block: 16 KiB unpacked stay in L1 while all rows of a chunk run past them
-constexpr int64_t kChunkBytes = int64_t{192} << 10;   // of a chunk's codes, all inputs: they stay in L2 while panels run past them
-constexpr int64_t kMostChunkRows = 120, kLeastChunkRows = 24;  // multiples of tiles and of 1, 2 and 3 bytes
+#if defined(NVILA_ISA_AMX)
+constexpr int64_t kVectorRows = 8;                    // up to here vectors are faster than tiles
+constexpr int64_t kChunkBytes = int64_t{640} << 10;   // of a chunk's codes, all inputs: they stay in L2 while panels run past them
+constexpr int64_t kMostChunkRows = 480, kLeastChunkRows = 96, kRowUnit = 96;  // multiples of tiles and of 1, 2 and 3 bytes
+#else
+constexpr int64_t kChunkBytes = int64_t{192} << 10;
+constexpr int64_t kMostChunkRows = 120, kLeastChunkRows = 24, kRowUnit = 3 * kInt4Rows;
+#endif
 constexpr int64_t kAheadBytes = 4096;                 // of the prefetch for few rows
-
-struct Product {
-  const uint8_t* packed;
-  PackedHeader header;
-  PackedSizes sizes;
-  Int4Rows rows;
-
-  Int4Groups groups(int64_t panel, int64_t g) const {
-    const uint8_t* start = packed + sizes.first_panel + panel * sizes.panel_bytes;
-    return {start + sizes.codes + g * header.group / kBlock * kBlockBytes, start + g * kPanel * header.scale_bytes,
-            header.has_zeros ? start + sizes.zeros + g * kPanel : nullptr, header.scale_bytes == 2};
-  }
-
-  Int4Codes codes(int64_t row, int64_t g) const {
-    const int64_t at = row * rows.groups + g;
-    return {rows.codes + row * rows.stride + g * header.group, rows.stride, rows.scales + at, rows.sums + at, rows.groups};
-  }
-};
 
 // acc[count][16] += rows [row, row + count) over all groups of a panel from its nibbles, in tiles of R rows and what is left. Each tile
 // prefetches its share of the next panel.
 template <int R, int group, int lines>
-void direct_tiles(float* acc, const Product& product, int64_t panel, int64_t row, int64_t count, const uint8_t* ahead) {
+void direct_tiles(float* acc, const Int4Product& product, int64_t panel, int64_t row, int64_t count, const uint8_t* ahead) {
   const int64_t groups = product.sizes.groups;
   int64_t t = 0;
   for (; t + R <= count; t += R) {
@@ -58,7 +48,7 @@ void direct_tiles(float* acc, const Product& product, int64_t panel, int64_t row
 // acc[count][16] += rows [row, row + count) over groups [g, g + groups) of a panel that was unpacked, in tiles of R rows and what is left. The
 // first three prefetch a quarter of what comes each.
 template <int R, int group>
-void unpacked_tiles(float* acc, const uint8_t* unpacked, const Product& product, int64_t panel, int64_t g, int64_t row, int64_t count, int64_t groups,
+void unpacked_tiles(float* acc, const uint8_t* unpacked, const Int4Product& product, int64_t panel, int64_t g, int64_t row, int64_t count, int64_t groups,
                     const uint8_t* ahead) {
   const Int4Groups weights = product.groups(panel, g);
   int64_t t = 0;
@@ -76,7 +66,7 @@ void unpacked_tiles(float* acc, const uint8_t* unpacked, const Product& product,
 
 // By depth blocks. The first tile unpacks a block's weights and leaves them for the others.
 template <int R, int group>
-void many_tiles(float* acc, uint8_t* unpacked, const Product& product, int64_t panel, int64_t row, int64_t count) {
+void many_tiles(float* acc, uint8_t* unpacked, const Int4Product& product, int64_t panel, int64_t row, int64_t count) {
   const int64_t all = product.sizes.groups;
   for (int64_t g = 0; g < all; g += kDepth / group) {
     const int64_t groups = smaller(kDepth / group, all - g);
@@ -90,7 +80,7 @@ void many_tiles(float* acc, uint8_t* unpacked, const Product& product, int64_t p
 
 // acc[count][16] = rows [row, row + count) times a panel.
 template <int group>
-void run(float* acc, uint8_t* unpacked, const Product& product, int64_t panel, int64_t row, int64_t count) {
+void run(float* acc, uint8_t* unpacked, const Int4Product& product, int64_t panel, int64_t row, int64_t count) {
   std::memset(acc, 0, static_cast<size_t>(count * kPanel) * sizeof(float));
   const uint8_t* codes = product.groups(panel, 0).codes;
   const uint8_t* near = codes + kAheadBytes;
@@ -109,15 +99,36 @@ void run(float* acc, uint8_t* unpacked, const Product& product, int64_t panel, i
 
 // Rows of codes that go past a panel together.
 int64_t chunk_rows(int64_t C) {
-  const int64_t fitting = kChunkBytes / larger(1, C) / (3 * kInt4Rows) * (3 * kInt4Rows);
+  const int64_t fitting = kChunkBytes / larger(1, C) / kRowUnit * kRowUnit;
   return larger(kLeastChunkRows, smaller(kMostChunkRows, fitting));
+}
+
+size_t task_bytes(int64_t rows) {
+#if defined(NVILA_ISA_AMX)
+  return Int4AmxMemory::bytes(rows);
+#else
+  return static_cast<size_t>(rows * kPanel) * sizeof(float) + static_cast<size_t>(kDepth * kPanel);
+#endif
+}
+
+// Panels [first, last) times rows [row, row + count).
+template <int group>
+void panels_times_rows(const Int4Product& product, int64_t first, int64_t last, int64_t row, int64_t count, void* memory) {
+#if defined(NVILA_ISA_AMX)
+  if (count > kVectorRows) return int4_amx<group>(product, first, last, row, count, memory);
+#endif
+  float* acc = static_cast<float*>(memory);
+  for (int64_t panel = first; panel < last; panel++) {
+    run<group>(acc, reinterpret_cast<uint8_t*>(acc + count * kPanel), product, panel, row, count);
+    product.finish(acc, panel, row, count);
+  }
 }
 
 }  // namespace
 
 Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M,
                    int64_t bytes_of_code, bool reuse) {
-  Product product = {packed, packed_header(packed), {}, {}};
+  Int4Product product = {packed, packed_header(packed), {}, bias, bytes_of_code, {}, nullptr, M};
   product.sizes = packed_sizes(product.header);
   const int64_t C = product.header.inputs, group = product.header.group;
   if (T == 0 || M == 0) return Status::kOk;
@@ -129,12 +140,11 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
 
   const int64_t panels = ceil_div(M, kPanel);
   const int64_t rows = part * bytes_of_code, most_rows = chunk_rows(C);
-  const int64_t chunk = rows <= most_rows ? rows : smaller(most_rows, up_to_multiple(ceil_div(rows, ceil_div(rows, most_rows)), 3 * kInt4Rows));
+  const int64_t chunk = rows <= most_rows ? rows : smaller(most_rows, up_to_multiple(ceil_div(rows, ceil_div(rows, most_rows)), kRowUnit));
   const int64_t wanted = larger(1, ceil_div(16 * pool.threads(), ceil_div(rows, chunk)));
-  const int64_t span = larger(1, ceil_div(panels, wanted));  // panels of a task
+  const int64_t span = up_to_multiple(larger(1, ceil_div(panels, wanted)), 2);  // panels of a task
   const int64_t spans = ceil_div(panels, span);
-  const int64_t acc_floats = chunk * kPanel;
-  const size_t scratch_bytes = static_cast<size_t>(acc_floats) * sizeof(float) + static_cast<size_t>(kDepth * kPanel);
+  const size_t scratch_bytes = task_bytes(chunk);
   for (int thread = 0; thread < pool.threads(); thread++) {
     if (!pool.scratch(thread, scratch_bytes)) return Status::kOutOfMemory;
   }
@@ -149,30 +159,14 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
       else pool.parallel_for(count, larger(1, (1 << 13) / C), [&](int64_t begin, int64_t end, int) { quantize(begin, end); });
     }
     const int64_t code_rows = count * bytes_of_code;
+    product.out = out + start * M;
     pool.parallel_for(ceil_div(code_rows, chunk) * spans, 1, [&](int64_t task, int64_t, int thread) {
-      float* acc = static_cast<float*>(pool.scratch(thread, 0));
-      uint8_t* unpacked = reinterpret_cast<uint8_t*>(acc + acc_floats);
+      void* memory = pool.scratch(thread, 0);
       const int64_t row = task / spans * chunk, height = smaller(chunk, code_rows - row);
       const int64_t first = task % spans * span, last = smaller(panels, first + span);
-      for (int64_t panel = first; panel < last; panel++) {
-        if (group == 128) run<128>(acc, unpacked, product, panel, row, height);
-        else if (group == 64) run<64>(acc, unpacked, product, panel, row, height);
-        else run<32>(acc, unpacked, product, panel, row, height);
-        const int64_t m = panel * kPanel, columns = smaller(kPanel, M - m);
-        float base[kPanel];
-        for (int64_t j = 0; j < kPanel; j++) base[j] = j < columns ? bias_at(bias, m + j) : 0.0f;
-        for (int64_t t = 0; t < height; t += bytes_of_code) {
-          float* target = out + (start + (row + t) / bytes_of_code) * M + m;
-          float edge[kPanel];
-          float* full = columns == kPanel ? target : edge;
-          for (int64_t j = 0; j < kPanel; j += F32::width) {
-            F32 sum = load(acc + t * kPanel + j);
-            for (int64_t byte = 1; byte < bytes_of_code; byte++) sum = sum + load(acc + (t + byte) * kPanel + j);
-            store(full + j, sum + load(base + j));
-          }
-          if (columns < kPanel) std::memcpy(target, edge, static_cast<size_t>(columns) * sizeof(float));
-        }
-      }
+      if (group == 128) panels_times_rows<128>(product, first, last, row, height, memory);
+      else if (group == 64) panels_times_rows<64>(product, first, last, row, height, memory);
+      else panels_times_rows<32>(product, first, last, row, height, memory);
     });
   }
   return Status::kOk;

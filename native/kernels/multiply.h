@@ -22,7 +22,7 @@ namespace NVILA_ISA {
 
 constexpr int kVectors = F32::width == 1 ? 4 : 2;  // vectors of a tile row
 constexpr int kTileM = kVectors * F32::width;
-constexpr int kTileT = F32::width == 1 ? 4 : F32::width == 8 ? 6 : 12;
+constexpr int kTileT = F32::width == 1 ? 4 : F32::width == 8 ? 6 : 14;
 constexpr int64_t kDepth = F32::width == 16 ? 256 : 384;  // of a block: a w panel of 24 or 32 KiB stays in L1
 constexpr int64_t kColumns = 64;     // w rows of one task: 96 KiB packed
 constexpr int64_t kNearPanels = 16;  // of x, that run past one panel of w before the next comes: about 144 KiB, in L2
@@ -34,7 +34,7 @@ constexpr int64_t kPackedBytes = int64_t{6} << 20;  // of x packed at a time: wh
 NVILA_INLINE void tile(float* out, int64_t out_stride, const float* base, int64_t base_stride, const float* x, const float* w,
                        int64_t depth, int64_t rows, int64_t columns, const float* ahead) {
   F32 acc[kTileT][kVectors];
-#pragma GCC unroll 12
+#pragma GCC unroll 14
   for (int t = 0; t < kTileT; t++) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++) acc[t][v] = zero();
@@ -53,7 +53,7 @@ NVILA_INLINE void tile(float* out, int64_t out_stride, const float* base, int64_
       F32 row[kVectors];
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; v++) row[v] = load(w + k * kTileM + v * F32::width);
-#pragma GCC unroll 12
+#pragma GCC unroll 14
       for (int t = 0; t < kTileT; t++) {
         const F32 value = splat(x[k * kTileT + t]);
 #pragma GCC unroll 4
@@ -62,7 +62,7 @@ NVILA_INLINE void tile(float* out, int64_t out_stride, const float* base, int64_
     }
   }
   if (rows == kTileT && columns == kTileM) {
-#pragma GCC unroll 12
+#pragma GCC unroll 14
     for (int t = 0; t < kTileT; t++) {
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; v++) {

@@ -51,18 +51,27 @@ NVILA_INLINE int64_t row_stride(int64_t C) {
   return (lines | 1) * 64;
 }
 
+// Rows behind the last one that a tile of registers may read; what they hold does not matter.
+#if defined(NVILA_ISA_AVX512)
+constexpr int64_t kReadRows = 15;
+#else
+constexpr int64_t kReadRows = 0;
+#endif
+
+NVILA_INLINE int64_t most_excess(int64_t stride) { return kHasExcess ? stride / 4 + 4 : 0; }
+
 NVILA_INLINE size_t int8_rows_bytes(int64_t T, int64_t C) {
   const int64_t stride = row_stride(C);
-  return static_cast<size_t>(T * (stride + 12 + (stride / 4 + 4) * static_cast<int64_t>(sizeof(Excess))));
+  return static_cast<size_t>(T * (12 + most_excess(stride) * static_cast<int64_t>(sizeof(Excess))) + (T + kReadRows) * stride);
 }
 
 // Puts rows into `memory` of int8_rows_bytes.
 NVILA_INLINE Int8Rows int8_rows(void* memory, int64_t T, int64_t C) {
   Int8Rows rows;
   rows.stride = row_stride(C);
-  rows.most = rows.stride / 4 + 4;
+  rows.most = most_excess(rows.stride);
   rows.codes = static_cast<int8_t*>(memory);
-  rows.excess = reinterpret_cast<Excess*>(rows.codes + T * rows.stride);
+  rows.excess = reinterpret_cast<Excess*>(rows.codes + (T + kReadRows) * rows.stride);
   rows.scales = reinterpret_cast<float*>(rows.excess + T * rows.most);
   rows.sums = reinterpret_cast<int32_t*>(rows.scales + T);
   rows.counts = rows.sums + T;
@@ -70,7 +79,7 @@ NVILA_INLINE Int8Rows int8_rows(void* memory, int64_t T, int64_t C) {
 }
 
 NVILA_INLINE size_t int4_rows_bytes(int64_t rows, int64_t C, int64_t groups) {
-  return static_cast<size_t>(rows * (row_stride(C) + 8 * groups));
+  return static_cast<size_t>(rows * 8 * groups + (rows + kReadRows) * row_stride(C));
 }
 
 NVILA_INLINE Int4Rows int4_rows(void* memory, int64_t count, int64_t C, int64_t groups) {
@@ -78,7 +87,7 @@ NVILA_INLINE Int4Rows int4_rows(void* memory, int64_t count, int64_t C, int64_t 
   rows.stride = row_stride(C);
   rows.groups = groups;
   rows.codes = static_cast<int8_t*>(memory);
-  rows.scales = reinterpret_cast<float*>(rows.codes + count * rows.stride);
+  rows.scales = reinterpret_cast<float*>(rows.codes + (count + kReadRows) * rows.stride);
   rows.sums = reinterpret_cast<int32_t*>(rows.scales + count * groups);
   return rows;
 }

@@ -3,7 +3,7 @@ import { CpuBackend } from "../../src/backend/cpu/cpu-backend.ts";
 import { loadBinding } from "../../src/backend/cpu/load.ts";
 import { messageOf } from "../../src/util/errors.ts";
 
-export const INSTRUCTION_SETS = ["scalar", "avx2", "avx512"] as const;
+export const INSTRUCTION_SETS = ["scalar", "avx2", "avx512", "amx"] as const;
 
 /** With one, two and three threads: fewer, as many and more than most test machines run at once. Or the reason why there is none. */
 export function cpuBackends(isa: (typeof INSTRUCTION_SETS)[number]): readonly CpuBackend[] | string {

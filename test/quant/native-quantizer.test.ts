@@ -10,7 +10,7 @@ import { f32ToBf16, f32ToF16 } from "../../src/util/half.ts";
 import { expectSame } from "./golden-arrays.ts";
 
 const { binding, ...rest } = loadBinding();
-const ISAS = ["scalar", "avx2", "avx512"].filter((isa) => {
+const ISAS = ["scalar", "avx2", "avx512", "amx"].filter((isa) => {
   try {
     binding?.createContext(1, isa);
     return binding !== null;

@@ -114,7 +114,7 @@ function check(c: Case, isas: readonly string[], bound = 2e-6, data = inputs(c, 
 
 function available(): readonly string[] {
   if (!binding) return [];
-  return ["scalar", "avx2", "avx512"].filter((isa) => {
+  return ["scalar", "avx2", "avx512", "amx"].filter((isa) => {
     try {
       binding.createContext(1, isa);
       return true;
