@@ -7,11 +7,12 @@
 
 #include "../packed_layout.h"
 #include "../simd.h"
+#include "row_count.h"
 
 namespace nvila {
 namespace NVILA_ISA {
 
-constexpr int kTileRows = 16;                        // of codes, as of sums
+constexpr int kAmxRows = 16;                        // of codes, as of sums
 constexpr int64_t kTileInputs = 64;
 constexpr int64_t kTileBytes = kTileInputs * kPanel;  // of weights
 constexpr int64_t kTileLines = 16;                   // of weights: steps of four inputs
@@ -30,7 +31,7 @@ class Tiles {
   explicit Tiles(int64_t inputs) {
     TileShapes shapes;
     for (int i = 0; i < 8; i++) {
-      shapes.rows[i] = static_cast<uint8_t>(i < 6 ? kTileRows : inputs / 4);
+      shapes.rows[i] = static_cast<uint8_t>(i < 6 ? kAmxRows : inputs / 4);
       shapes.row_bytes[i] = static_cast<uint16_t>(i == 4 || i == 5 ? inputs : 64);
     }
     _tile_loadconfig(&shapes);
@@ -54,17 +55,17 @@ NVILA_INLINE void zero_sums() {
 template <int tiles, int panels>
 NVILA_INLINE void load_sums(const int32_t* sums, int64_t panel_stride) {
   _tile_loadd(0, sums, 64);
-  if (tiles > 1) _tile_loadd(1, sums + kTileRows * kPanel, 64);
+  if (tiles > 1) _tile_loadd(1, sums + kAmxRows * kPanel, 64);
   if (panels > 1) _tile_loadd(2, sums + panel_stride, 64);
-  if (panels > 1 && tiles > 1) _tile_loadd(3, sums + panel_stride + kTileRows * kPanel, 64);
+  if (panels > 1 && tiles > 1) _tile_loadd(3, sums + panel_stride + kAmxRows * kPanel, 64);
 }
 
 template <int tiles, int panels>
 NVILA_INLINE void store_tiles(int32_t* sums, int64_t panel_stride) {
   _tile_stored(0, sums, 64);
-  if (tiles > 1) _tile_stored(1, sums + kTileRows * kPanel, 64);
+  if (tiles > 1) _tile_stored(1, sums + kAmxRows * kPanel, 64);
   if (panels > 1) _tile_stored(2, sums + panel_stride, 64);
-  if (panels > 1 && tiles > 1) _tile_stored(3, sums + panel_stride + kTileRows * kPanel, 64);
+  if (panels > 1 && tiles > 1) _tile_stored(3, sums + panel_stride + kAmxRows * kPanel, 64);
 }
 
 // Adds codes[16 · tiles][stride] times one tile of weights of each panel. Weights are unsigned bytes, or signed ones.
@@ -80,7 +81,7 @@ NVILA_INLINE void add_tiles(const int8_t* codes, int64_t stride, const uint8_t* 
     else _tile_dpbsud(2, 4, 7);
   }
   if (tiles > 1) {
-    _tile_loadd(5, codes + kTileRows * stride, static_cast<size_t>(stride));
+    _tile_loadd(5, codes + kAmxRows * stride, static_cast<size_t>(stride));
     if (is_signed) _tile_dpbssd(1, 5, 6);
     else _tile_dpbsud(1, 5, 6);
     if (panels > 1) {

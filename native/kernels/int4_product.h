@@ -30,21 +30,26 @@ struct Int4Product {
     return {rows.codes + row * rows.stride + g * header.group, rows.stride, rows.scales + at, rows.sums + at, rows.groups};
   }
 
-  // Rows of out, columns of a panel, from acc[count][16] of rows of codes [row, row + count).
-  void finish(const float* acc, int64_t panel, int64_t row, int64_t count) const {
-    const int64_t m = panel * kPanel, columns = smaller(kPanel, M - m);
-    float base[kPanel];
-    for (int64_t j = 0; j < kPanel; j++) base[j] = j < columns ? bias_at(bias, m + j) : 0.0f;
+  // Rows of out, columns of `panels` panels from `panel` on, from acc[panels][count][16], `stride` numbers apart, of rows of codes
+  // [row, row + count). Neighbouring panels go together, because a row of out is a page of its own.
+  template <int panels>
+  void finish(const float* acc, int64_t stride, int64_t panel, int64_t row, int64_t count) const {
+    float base[panels * kPanel];
+    for (int64_t j = 0; j < panels * kPanel; j++) base[j] = panel * kPanel + j < M ? bias_at(bias, panel * kPanel + j) : 0.0f;
     for (int64_t t = 0; t < count; t += bytes_of_code) {
-      float* target = out + (row + t) / bytes_of_code * M + m;
-      float edge[kPanel];
-      float* full = columns == kPanel ? target : edge;
-      for (int64_t j = 0; j < kPanel; j += F32::width) {
-        F32 sum = load(acc + t * kPanel + j);
-        for (int64_t byte = 1; byte < bytes_of_code; byte++) sum = sum + load(acc + (t + byte) * kPanel + j);
-        store(full + j, sum + load(base + j));
+      for (int64_t i = 0; i < panels; i++) {
+        const int64_t m = (panel + i) * kPanel, columns = smaller(kPanel, M - m);
+        const float* from = acc + i * stride + t * kPanel;
+        float* target = out + (row + t) / bytes_of_code * M + m;
+        float edge[kPanel];
+        float* full = columns == kPanel ? target : edge;
+        for (int64_t j = 0; j < kPanel; j += F32::width) {
+          F32 sum = load(from + j);
+          for (int64_t byte = 1; byte < bytes_of_code; byte++) sum = sum + load(from + byte * kPanel + j);
+          store(full + j, sum + load(base + i * kPanel + j));
+        }
+        if (columns < kPanel) std::memcpy(target, edge, static_cast<size_t>(columns) * sizeof(float));
       }
-      if (columns < kPanel) std::memcpy(target, edge, static_cast<size_t>(columns) * sizeof(float));
     }
   }
 };

@@ -34,7 +34,7 @@ NVILA_INLINE void int8_amx_block(const int8_t* codes, int64_t stride, const uint
 template <int panels, bool is_streamed>
 void int8_amx_panels(const Int8Product& product, int64_t p, int64_t row, int64_t count, int32_t* sums, uint8_t* last) {
   const int64_t whole = product.sizes.inputs / kTileInputs, rest = product.sizes.inputs % kTileInputs;
-  const int64_t stride = product.rows.stride, panel_stride = up_to_multiple(count, kTileRows) * kPanel;
+  const int64_t stride = product.rows.stride, panel_stride = up_to_multiple(count, kAmxRows) * kPanel;
   const uint8_t* weights[2] = {product.panel(p), product.panel(p + panels - 1)};
   for (int i = 0; rest > 0 && i < panels; i++) {
     std::memcpy(last + i * kTileBytes, weights[i] + whole * kTileBytes, static_cast<size_t>(rest * kPanel));
@@ -44,7 +44,7 @@ void int8_amx_panels(const Int8Product& product, int64_t p, int64_t row, int64_t
   for (int64_t b = 0; b < blocks; b++) {
     const int64_t k = b * whole / blocks, end = (b + 1) * whole / blocks;
     const bool is_last = b + 1 == blocks;
-    for (int64_t t = 0; t < count; t += 2 * kTileRows) {
+    for (int64_t t = 0; t < count; t += 2 * kAmxRows) {
       int32_t* at = sums + t * kPanel;
       const int8_t* codes = product.rows.codes + (row + t) * stride;
       const auto run = [&](auto tiles) {
@@ -55,17 +55,16 @@ void int8_amx_panels(const Int8Product& product, int64_t p, int64_t row, int64_t
         if (is_last && rest > 0) add_tiles<n, panels, false>(codes + whole * kTileInputs, stride, last, last + kTileBytes);
         store_tiles<n, panels>(at, panel_stride);
       };
-      if (count - t > kTileRows) run(Rows<2>());
+      if (count - t > kAmxRows) run(Rows<2>());
       else run(Rows<1>());
-      if (!is_last) continue;
-      for (int i = 0; i < panels; i++) product.finish(at + i * panel_stride, p + i, row + t, smaller(2 * kTileRows, count - t));
+      if (is_last) product.finish<panels>(at, panel_stride, p, row + t, smaller(2 * kAmxRows, count - t));
     }
   }
 }
 
 // Bytes of working memory for chunks of `rows` rows.
 NVILA_INLINE size_t int8_amx_bytes(int64_t rows) {
-  return static_cast<size_t>(2 * up_to_multiple(rows, kTileRows) * kPanel) * sizeof(int32_t) + static_cast<size_t>(2 * kTileBytes);
+  return static_cast<size_t>(2 * up_to_multiple(rows, kAmxRows) * kPanel) * sizeof(int32_t) + static_cast<size_t>(2 * kTileBytes);
 }
 
 // Panels [first, last) times rows [row, row + count).
@@ -75,7 +74,7 @@ inline void int8_amx(const Int8Product& product, int64_t first, int64_t last, in
   int32_t* sums = reinterpret_cast<int32_t*>(filled + 2 * kTileBytes);
   int64_t p = first;
   for (; p + 2 <= last; p += 2) {
-    if (count <= 2 * kTileRows) int8_amx_panels<2, true>(product, p, row, count, sums, filled);
+    if (count <= 2 * kAmxRows) int8_amx_panels<2, true>(product, p, row, count, sums, filled);
     else int8_amx_panels<2, false>(product, p, row, count, sums, filled);
   }
   if (p < last) int8_amx_panels<1, false>(product, p, row, count, sums, filled);

@@ -22,8 +22,8 @@ constexpr int64_t kDirectRows = 16;                   // up to here every tile u
 constexpr int64_t kDepth = 1024;                      // inputs of a depth block: 16 KiB unpacked stay in L1 while all rows of a chunk run past them
 #if defined(NVILA_ISA_AMX)
 constexpr int64_t kVectorRows = 8;                    // up to here vectors are faster than tiles
-constexpr int64_t kChunkBytes = int64_t{640} << 10;   // of a chunk's codes, all inputs: they stay in L2 while panels run past them
-constexpr int64_t kMostChunkRows = 480, kLeastChunkRows = 96, kRowUnit = 96;  // multiples of tiles and of 1, 2 and 3 bytes
+constexpr int64_t kChunkBytes = int64_t{1280} << 10;  // of a chunk's codes, all inputs: they stay in L2 while panels run past them
+constexpr int64_t kMostChunkRows = 576, kLeastChunkRows = 96, kRowUnit = 48;  // multiples of tiles and of 1, 2 and 3 bytes
 #else
 constexpr int64_t kChunkBytes = int64_t{192} << 10;
 constexpr int64_t kMostChunkRows = 120, kLeastChunkRows = 24, kRowUnit = 3 * kInt4Rows;
@@ -120,7 +120,7 @@ void panels_times_rows(const Int4Product& product, int64_t first, int64_t last, 
   float* acc = static_cast<float*>(memory);
   for (int64_t panel = first; panel < last; panel++) {
     run<group>(acc, reinterpret_cast<uint8_t*>(acc + count * kPanel), product, panel, row, count);
-    product.finish(acc, panel, row, count);
+    product.finish<1>(acc, 0, panel, row, count);
   }
 }
 

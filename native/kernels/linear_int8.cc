@@ -90,7 +90,7 @@ void panel_times_rows(const Int8Product& product, int64_t p, int64_t row, int64_
     else if (height <= kStreamedRows) all_tiles<1>(sums, weights, codes, stride, steps, s == 0, height, next);
     else many_tiles(sums, weights, codes, stride, steps, s == 0, height, next);
   }
-  product.finish(sums, p, row, height);
+  product.finish<1>(sums, 0, p, row, height);
 }
 
 // Panels [first, last) times rows [row, row + height).
