@@ -22,8 +22,8 @@ export class HostMemory {
   readonly #maxPooledBytes: number;
   #pooledBytes = 0;
 
-  /** @param maxPooledBytes Freed memory kept for reuse; more is left to the garbage collector. Default 512 MiB. */
-  constructor(maxPooledBytes = 512 * 1024 * 1024) {
+  /** @param maxPooledBytes Freed memory kept for reuse; more is left to the garbage collector. Default 192 MiB. */
+  constructor(maxPooledBytes = 192 * 1024 * 1024) {
     this.#maxPooledBytes = maxPooledBytes;
   }
 
@@ -44,11 +44,25 @@ export class HostMemory {
     const { array, isOwned } = storage as HostStorage;
     if (!isOwned) return;
     const buffer = array.buffer as ArrayBuffer;
-    if (this.#pooledBytes + buffer.byteLength > this.#maxPooledBytes) return;
-    const list = this.#free.get(buffer.byteLength);
-    if (list) list.push(buffer);
-    else this.#free.set(buffer.byteLength, [buffer]);
-    this.#pooledBytes += buffer.byteLength;
+    const bytes = buffer.byteLength;
+    if (bytes > this.#maxPooledBytes) return;
+    // Sizes in the order of their last use: what goes first has not been asked for longest.
+    const list = this.#free.get(bytes) ?? [];
+    this.#free.delete(bytes);
+    this.#free.set(bytes, list);
+    list.push(buffer);
+    this.#pooledBytes += bytes;
+    while (this.#pooledBytes > this.#maxPooledBytes) this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    for (const [bytes, list] of this.#free) {
+      if (list.pop()) {
+        this.#pooledBytes -= bytes;
+        return;
+      }
+      this.#free.delete(bytes);
+    }
   }
 
   wrap(dtype: DType, array: HostArray): HostStorage {

@@ -11,7 +11,7 @@ export interface BackendOptions {
   readonly threads?: number;
   /** What activations are rounded to in front of an int4 weight. Default: int8. */
   readonly int4Activations?: Int4Activations;
-  /** Freed memory that is kept for reuse, in bytes. Default: 512 MiB. */
+  /** Freed memory that is kept for reuse, in bytes. Default: 192 MiB. */
   readonly pooledBytes?: number;
 }
 
