@@ -15,7 +15,9 @@ export const OP_ROWS: readonly RowGroup[] = [
   [8, 16, 32, 64].map((T) => linearRow({ T, C: 1536, M: 8960, dtype: "bf16" })),
   [gemvRow({ C: 1536, M: 8960, target: 0.85 })],
   [gemvRow({ C: 1536, M: 151_646, target: 0.85 })],
-  [attentionRow({ name: "SigLIP", T: 1024, S: 1024, H: 16, Hkv: 16, D: 72, causal: false, target: 0.5 })],
+  [false, true].map((mayRound) =>
+    attentionRow({ name: "SigLIP", T: 1024, S: 1024, H: 16, Hkv: 16, D: 72, causal: false, mayRound, target: 0.5 }),
+  ),
   [512, 2048, 4096].map((S) =>
     attentionRow({ name: "prefill", T: 512, S, H: 12, Hkv: 2, D: 128, causal: true, target: 0.5 }),
   ),
@@ -72,11 +74,13 @@ interface AttentionSize {
 }
 
 /** Many queries; 4 operations per head, pair and dimension, of the pairs that causal attention sees. */
-function attentionRow(o: AttentionSize & { name: string; causal: boolean; target: number }): BenchRow {
-  const { name, T, S, H, Hkv, D, causal, target } = o;
+function attentionRow(
+  o: AttentionSize & { name: string; causal: boolean; mayRound?: boolean; target: number },
+): BenchRow {
+  const { name, T, S, H, Hkv, D, causal, mayRound = false, target } = o;
   const pairs = causal ? T * (S - T) + (T * (T + 1)) / 2 : T * S;
   return {
-    name: `attention ${name} T ${T} S ${S} heads ${H}/${Hkv}×${D}`,
+    name: `attention ${name} T ${T} S ${S} heads ${H}/${Hkv}×${D}${mayRound ? " may round" : ""}`,
     limit: "fma",
     work: 4 * H * D * pairs,
     target,
@@ -85,7 +89,7 @@ function attentionRow(o: AttentionSize & { name: string; causal: boolean; target
       const k = operand(backend, randomF32(S * Hkv * D), [S, Hkv, D]);
       const v = operand(backend, randomF32(S * Hkv * D), [S, Hkv, D]);
       const out = output(backend, [T, H, D]);
-      const options = { scale: D ** -0.5, causal, cuSeqlensQ: null, cuSeqlensK: null };
+      const options = { scale: D ** -0.5, causal, cuSeqlensQ: null, cuSeqlensK: null, mayRound };
       return () => backend.attention(out, q, k, v, options);
     },
   };

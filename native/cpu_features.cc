@@ -35,8 +35,10 @@ bool take_amx() {
 #if defined(__x86_64__) && defined(__linux__)
   if (!has_avx512()) return false;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  constexpr unsigned kTile = 1u << 24, kInt8 = 1u << 25;  // leaf 7, edx
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTile) == 0 || (edx & kInt8) == 0) return false;
+  constexpr unsigned kTiles = 1u << 24 | 1u << 25 | 1u << 22;  // leaf 7, edx: tiles, of int8, of bf16
+  constexpr unsigned kVectorsOfBf16 = 1u << 5;                 // leaf 7.1, eax
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTiles) != kTiles) return false;
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0 || (eax & kVectorsOfBf16) == 0) return false;
   constexpr long kAskForState = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA: asm/prctl.h of Linux 5.16
   return syscall(SYS_arch_prctl, kAskForState, kTileData) == 0;
 #else

@@ -21,6 +21,7 @@ extern const Kernels kernels;
 #endif
 #if defined(NVILA_HAS_AMX)
 namespace amx {
+AttentionFn attention;
 LinearInt4Fn linear_int4;
 LinearInt8Fn linear_int8;
 
@@ -28,6 +29,7 @@ LinearInt8Fn linear_int8;
 Kernels kernels() {
   Kernels kernels = avx512::kernels;
   kernels.isa = "amx";
+  kernels.attention = attention;
   kernels.linear_int4 = linear_int4;
   kernels.linear_int8 = linear_int8;
   return kernels;

@@ -47,6 +47,8 @@ export const BOUNDS = {
   function: { nmse: 1e-12, relative: 3e-6, ofLargest: 0, floor: 1e-12 },
   /** Scores err like sums; e^score carries that as a relative error of each weight; weights add up to 1. */
   attention: { nmse: 1e-12, relative: 0, ofLargest: 4e-6, floor: 1e-30 },
+  /** Operands rounded to bf16 are off by up to 2^-9 each; sums over keys average that. A key that is missing moves a result by 1e-2 and more. */
+  attentionRounded: { nmse: 1e-5, relative: 0, ofLargest: 8e-3, floor: 1e-30 },
   /**
    * Gradients through norms, softmax and derivatives: differences of sums, each good to f32. Measured against the largest of all results of
    * the operation, which have one order of magnitude.
@@ -63,6 +65,7 @@ export const CLASS_OF_OP: Readonly<Record<OpName, OpClass>> = {
   layerNorm: "norm",
   rmsNorm: "norm",
   attention: "attention",
+  attentionRounded: "attentionRounded",
   pagedAttention: "attention",
   pagedAttentionInt8: "attention",
   scatterRows: "exact",

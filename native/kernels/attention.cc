@@ -36,7 +36,7 @@ Status attention_segments(ThreadPool& pool, const Segment* segments, int64_t cou
 
 Status attention(ThreadPool& pool, float* out, const float* q, const float* k, const float* v, const int32_t* segments_q,
                  const int32_t* segments_k, int64_t segments, int64_t T, int64_t S, int64_t H, int64_t Hkv, int64_t D, double scale,
-                 bool causal) {
+                 bool causal, bool may_round) {
   if (T == 0 || D == 0 || H == 0) return Status::kOk;
   Segment* list = static_cast<Segment*>(
       pool.shared_scratch(static_cast<size_t>(segments) * sizeof(Segment), ThreadPool::Shared::kCallerOfLinear));
@@ -48,6 +48,7 @@ Status attention(ThreadPool& pool, float* out, const float* q, const float* k, c
     if (q0 == q1) continue;
     Segment& segment = list[count++];
     segment = segment_of(H, Hkv, D, scale, causal);
+    segment.may_round = may_round;
     segment.out = out + q0 * H * D;
     segment.q = q + q0 * H * D;
     segment.k = k + k0 * Hkv * D;

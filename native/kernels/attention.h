@@ -19,6 +19,7 @@ struct Segment {
   const float* v;  // as k
   int64_t Tq, Tk, H, Hkv, D;
   bool causal;
+  bool may_round;  // to bf16: queries, keys, values and weights
   float scale, scale_rest;  // their sum is scale · log2(e): scores are made for 2^x
   const int32_t* table;     // blocks of a pool in the order of the keys; null: keys lie in a row
   int64_t block_rows;       // of such a block; a multiple of kBlockUnit

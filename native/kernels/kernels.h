@@ -47,10 +47,10 @@ using PackInt4Fn = Status(ThreadPool& pool, uint8_t* packed, const uint8_t* code
 
 // out[T, H, D] = softmax(scale · q[T, H, D] · k[S, Hkv, D]ᵀ) · v[S, Hkv, D] within each segment; head h reads key head h · Hkv / H, H a
 // multiple of Hkv. segments_q and segments_k hold segments + 1 row offsets, 0 first and T or S last; null: one segment.
-// causal: query i of a segment sees keys 0 … Tk − Tq + i of it.
+// causal: query i of a segment sees keys 0 … Tk − Tq + i of it. may_round: products may be of numbers rounded to bf16.
 using AttentionFn = Status(ThreadPool& pool, float* out, const float* q, const float* k, const float* v, const int32_t* segments_q,
                            const int32_t* segments_k, int64_t segments, int64_t T, int64_t S, int64_t H, int64_t Hkv, int64_t D,
-                           double scale, bool causal);
+                           double scale, bool causal, bool may_round);
 
 // The same for sequences whose keys and values lie in blocks of block_rows rows of k and v [pool rows, Hkv, D]; always causal. Key s of
 // sequence i is row s % block_rows of block tables[i, s / block_rows]. segments_q[sequences + 1], lengths[sequences] are its keys,

@@ -81,6 +81,11 @@ export interface AttentionOptions {
   readonly cuSeqlensQ: Int32Array | null;
   /** Row offsets of the same segments in k and v. Null: one segment. */
   readonly cuSeqlensK: Int32Array | null;
+  /**
+   * Whether q, k, v and the weights may be rounded to bf16 before they are multiplied, where that is faster: for layers whose other products
+   * are of rounded numbers too. Default: false.
+   */
+  readonly mayRound?: boolean;
 }
 
 export interface PagedAttentionOptions {

@@ -80,7 +80,13 @@ export function attention(
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  options: { scale: number; causal: boolean; cuSeqlensQ?: Int32Array | null; cuSeqlensK?: Int32Array | null },
+  options: {
+    scale: number;
+    causal: boolean;
+    cuSeqlensQ?: Int32Array | null;
+    cuSeqlensK?: Int32Array | null;
+    mayRound?: boolean;
+  },
 ): Tensor {
   const [T, H, D] = q.shape;
   const [S, Hkv] = k.shape;
@@ -101,6 +107,7 @@ export function attention(
     causal: options.causal,
     cuSeqlensQ: options.cuSeqlensQ ?? null,
     cuSeqlensK: options.cuSeqlensK ?? null,
+    mayRound: options.mayRound ?? false,
   };
   expectSegments(checked, T, S);
   const out = empty(q.backend, "f32", q.shape);

@@ -16,6 +16,7 @@ export type OpName =
   | "layerNorm"
   | "rmsNorm"
   | "attention"
+  | "attentionRounded"
   | "pagedAttention"
   | "pagedAttentionInt8"
   | "scatterRows"
@@ -201,6 +202,7 @@ export function attention(
     size?: number;
     special?: InputSpec["special"];
     name?: string;
+    mayRound?: boolean;
   } = {},
 ): OpCase {
   const size = more.size ?? 1;
@@ -211,9 +213,10 @@ export function attention(
     causal,
     cuSeqlensQ: more.q ? Int32Array.from(more.q) : null,
     cuSeqlensK: more.k ? Int32Array.from(more.k) : null,
+    mayRound: more.mayRound ?? false,
   };
   return {
-    op: "attention",
+    op: more.mayRound ? "attentionRounded" : "attention",
     name: `${more.name ?? ""}${sizes({ T, S, H, Hkv, D, causal })}${segments}`,
     out: [T, H, D],
     inputs: [
@@ -225,6 +228,32 @@ export function attention(
     run: (backend, out, [q, k, v]) => backend.attention(out, q, k, v, options),
   };
 }
+
+const roundedAttentionCases: readonly OpCase[] = [
+  ...[1, 2, 16, 17, 32, 33, 72, 80, 128].flatMap((D, i) => [
+    attention({ T: 40 + i, S: 40 + i, H: 4, Hkv: 2, D, causal: true }, { mayRound: true }),
+    attention({ T: 61 + i, S: 139 + i, H: 3, Hkv: 3, D, causal: false }, { mayRound: true }),
+    attention({ T: 90, S: 300 + i, H: 2, Hkv: 1, D, causal: true }, { mayRound: true }),
+  ]),
+  attention({ T: 256, S: 256, H: 2, Hkv: 2, D: 72, causal: false }, { mayRound: true }),
+  attention(
+    { T: 75, S: 75, H: 2, Hkv: 2, D: 18, causal: false },
+    { q: [0, 25, 50, 75], k: [0, 25, 50, 75], mayRound: true },
+  ),
+  attention(
+    { T: 40, S: 44, H: 2, Hkv: 1, D: 8, causal: false },
+    { name: "no keys, ", q: [0, 30, 40], k: [0, 44, 44], mayRound: true },
+  ),
+  // Numbers that bf16 products could not hold, or that are none, are left to f32.
+  attention(
+    { T: 60, S: 60, H: 2, Hkv: 1, D: 16, causal: true },
+    { name: "NaN in v, ", special: { [20 * 16 + 5]: NAN }, mayRound: true },
+  ),
+  attention(
+    { T: 60, S: 60, H: 2, Hkv: 2, D: 16, causal: true },
+    { name: "infinity in v, ", special: { [33 * 32 + 1]: INF }, mayRound: true },
+  ),
+];
 
 const attentionCases: readonly OpCase[] = [
   // Prefill, decode and a chunk behind a cache, grouped heads, head sizes around vectors.
@@ -530,6 +559,7 @@ export const OP_CASES: readonly OpCase[] = [
   ...linearCases,
   ...normCases,
   ...attentionCases,
+  ...roundedAttentionCases,
   ...PAGED_CASES,
   ...ropeCases,
   ...functionCases,

@@ -93,6 +93,7 @@ function run(isa: string, threads: number, c: Case, { q, k, v }: Inputs): Float3
     c.D,
     c.scale ?? c.D ** -0.5,
     c.causal ? 1 : 0,
+    0,
   );
   expect([...guarded.subarray(0, GUARD), ...guarded.subarray(GUARD + q.length)].every((x) => x === 777)).toBe(true);
   return out;
@@ -255,6 +256,7 @@ describe.skipIf(!binding)("native attention (skipped without the native addon)",
         2,
         1,
         0,
+        0,
       );
     call(null, 1);
     call(Int32Array.of(0, 2), 1);
@@ -279,6 +281,7 @@ describe.skipIf(!binding)("native attention (skipped without the native addon)",
         2,
         2,
         1,
+        0,
         0,
       ),
     ).toThrow(/no multiple/);

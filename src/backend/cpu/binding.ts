@@ -47,6 +47,7 @@ export interface Binding extends TrainingBinding {
     D: number,
     scale: number,
     causal: 0 | 1,
+    mayRound: 0 | 1,
   ): void;
 
   /**

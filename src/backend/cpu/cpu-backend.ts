@@ -210,7 +210,7 @@ export class CpuBackend implements LearningBackend {
   attention(out: Operand, q: Operand, k: Operand, v: Operand, options: AttentionOptions): void {
     const [T, H, D] = q.shape;
     const [S, Hkv] = k.shape;
-    const { scale, causal, cuSeqlensQ, cuSeqlensK } = options;
+    const { scale, causal, cuSeqlensQ, cuSeqlensK, mayRound } = options;
     const segments = (cuSeqlensQ ?? cuSeqlensK)?.length ?? 2;
     this.#native.attention(
       this.#context,
@@ -228,6 +228,7 @@ export class CpuBackend implements LearningBackend {
       D,
       scale,
       causal ? 1 : 0,
+      mayRound ? 1 : 0,
     );
   }
 

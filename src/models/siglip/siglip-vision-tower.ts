@@ -56,6 +56,7 @@ export class SiglipAttention {
       causal: false,
       cuSeqlensQ: tileOffsets,
       cuSeqlensK: tileOffsets,
+      mayRound: this.outProj.isPacked,
     }); // [T, H, D]
     return this.outProj.forward(y.reshape([T, C])); // [T, C]
   }
