@@ -164,7 +164,7 @@ struct Kernels {
 #undef NVILA_FIELD
 };
 
-// The kernels of instruction set `isa` ("scalar", "avx2"), or of the best one when `isa` is empty.
+// The kernels of instruction set `isa` ("scalar", "avx2", "avx512", "amx"), or of the best one when `isa` is empty.
 // Null when this build does not have it or this processor cannot run it.
 const Kernels* find_kernels(const char* isa);
 

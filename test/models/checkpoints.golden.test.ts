@@ -13,6 +13,7 @@ import type { PreparedRequest } from "../../src/api/prepare-request.ts";
 import type { TensorSource } from "../../src/checkpoint/weights.ts";
 import type { MediaInput, NvilaModel } from "../../src/models/nvila/nvila-model.ts";
 import { describeGolden } from "../golden/golden-dir.ts";
+import { cpuBackends, INSTRUCTION_SETS, type InstructionSet } from "../ops/cpu-backends.ts";
 import { f16Bytes, sha256 } from "../preprocess/sha256.ts";
 import { backendOrReason } from "./backends.ts";
 import { type Activations, answerWithActivations, type Values } from "./case-activations.ts";
@@ -23,7 +24,7 @@ import { goldenTensors } from "./golden-tensors.ts";
 interface Setup {
   readonly title: string;
   readonly device: "reference" | "cpu";
-  readonly isa?: "scalar";
+  readonly isa?: InstructionSet;
   /** Names of cases; all when left out. */
   readonly only?: readonly string[];
 }
@@ -31,13 +32,13 @@ interface Setup {
 const SETUPS: readonly Setup[] = [
   { title: "reference", device: "reference" },
   { title: "cpu", device: "cpu" },
-  {
-    title: "cpu without vector instructions",
-    device: "cpu",
-    isa: "scalar",
+  ...INSTRUCTION_SETS.map((isa) => ({
+    title: `cpu ${isa}`,
+    device: "cpu" as const,
+    isa,
     // The kernels are the same source: each checkpoint, pictures, videos, several turns.
     only: ["photo-3x2", "multi-turn", "video-max-tiles-6", "s2-output-scale-idx-1", "video-and-image", "two-videos"],
-  },
+  })),
 ];
 
 describeGolden("golden checkpoints", (dir) => {
@@ -48,7 +49,7 @@ describeGolden("golden checkpoints", (dir) => {
   });
 
   for (const { title, device, isa, only } of SETUPS) {
-    const reason = backendOrReason(device);
+    const reason = isa ? cpuBackends(isa) : backendOrReason(device);
     if (typeof reason === "string") console.warn(`skipped the golden checkpoints on ${title}: ${reason}`);
     describe.skipIf(typeof reason === "string")(title, () => {
       const before = process.env.NVILA_CPU_ISA;

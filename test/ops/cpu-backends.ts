@@ -4,9 +4,10 @@ import { loadBinding } from "../../src/backend/cpu/load.ts";
 import { messageOf } from "../../src/util/errors.ts";
 
 export const INSTRUCTION_SETS = ["scalar", "avx2", "avx512", "amx"] as const;
+export type InstructionSet = (typeof INSTRUCTION_SETS)[number];
 
 /** With one, two and three threads: fewer, as many and more than most test machines run at once. Or the reason why there is none. */
-export function cpuBackends(isa: (typeof INSTRUCTION_SETS)[number]): readonly CpuBackend[] | string {
+export function cpuBackends(isa: InstructionSet): readonly CpuBackend[] | string {
   const loaded = loadBinding();
   const { binding } = loaded;
   if (!binding) return loaded.reason;

@@ -7,7 +7,7 @@ import type { DTypeCode, NativeContext, NativeFileMap, WeightArray } from "./nat
 import type { TrainingBinding } from "./training-binding.ts";
 
 export interface Binding extends TrainingBinding {
-  /** @param isa "scalar", "avx2", or "" for the best one. @throws Error when this machine cannot run it. */
+  /** @param isa "scalar", "avx2", "avx512", "amx", or "" for the best one. @throws Error when this machine cannot run it. */
   createContext(threads: number, isa: string): NativeContext;
   describe(context: NativeContext): { isa: string; threads: number };
 
