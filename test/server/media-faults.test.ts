@@ -7,6 +7,7 @@ import type { Nvila } from "../../src/api/nvila.ts";
 import { video } from "../../src/api/parts.ts";
 import { temporaryFolder } from "../api/tiny-models.ts";
 import { send, startMediaServer } from "../io/media-server.ts";
+import { tools } from "../io/video-clips.ts";
 import { ask, type JsonAnswer, openServedModel, startServer } from "./start-server.ts";
 
 /** Lets writing below temporary folders fail as on a full disk. */
@@ -159,7 +160,8 @@ describe("pictures", () => {
   });
 });
 
-describe("a full disk", () => {
+// Without a decoder a video is refused before anything is written.
+describe.skipIf(!tools)("a full disk", () => {
   it("is a 503 for videos that need a file, and nothing is left behind", async () => {
     const mp4 = Buffer.concat([Buffer.from("\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "latin1"), Buffer.alloc(500)]);
     const media = await startMediaServer({ "/clip.mp4": send(mp4) });
