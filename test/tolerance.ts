@@ -65,7 +65,6 @@ export const CLASS_OF_OP: Readonly<Record<OpName, OpClass>> = {
   layerNorm: "norm",
   rmsNorm: "norm",
   attention: "attention",
-  attentionRounded: "attentionRounded",
   pagedAttention: "attention",
   pagedAttentionInt8: "attention",
   scatterRows: "exact",

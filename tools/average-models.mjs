@@ -2,9 +2,11 @@
  * `node tools/average-models.mjs <model> <model> <out>`: the mean of the weights of two checkpoints of one shape, each number of `out` halfway
  * between theirs. Two models of which one went on from the other are often better together than either
  * (Wortsman et al. 2022, "Model soups", arXiv 2203.05482). f32 safetensors in NVILA's native layout; `out` must not exist.
+ * After `npm run build`.
  */
 import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { LENGTH_BYTES, parseSafetensorsHeader, readHeaderLength } from "../dist/checkpoint/safetensors-header.js";
 
 const SUFFIX = ".safetensors";
 
@@ -36,25 +38,21 @@ function average(first, second, out, ...more) {
 /** Writes the mean of both files to the first. */
 function averageFile(path, otherPath) {
   const [mine, other] = [open(path), open(otherPath)];
-  for (const [name, tensor] of Object.entries(mine.tensors)) {
-    const same = other.tensors[name];
-    if (tensor.dtype !== "F32" || same?.dtype !== "F32" || String(tensor.shape) !== String(same.shape)) {
+  for (const [name, tensor] of mine.tensors) {
+    const same = other.tensors.get(name);
+    if (tensor.dtype !== "f32" || same?.dtype !== "f32" || String(tensor.shape) !== String(same.shape)) {
       throw new Error(`${path}: "${name}" is not an f32 tensor of one shape in both models`);
     }
-    const [begin, end] = tensor.data_offsets;
-    for (let at = 0; at < end - begin; at += 4) {
-      const place = mine.start + begin + at;
-      const sum = mine.bytes.readFloatLE(place) + other.bytes.readFloatLE(other.start + same.data_offsets[0] + at);
-      mine.bytes.writeFloatLE(sum / 2, place);
+    for (let at = 0; at < tensor.byteLength; at += 4) {
+      const sum = mine.bytes.readFloatLE(tensor.byteOffset + at) + other.bytes.readFloatLE(same.byteOffset + at);
+      mine.bytes.writeFloatLE(sum / 2, tensor.byteOffset + at);
     }
   }
   writeFileSync(path, mine.bytes);
 }
 
-/** A safetensors file: 8 bytes of length, a header of JSON, the data. */
 function open(path) {
   const bytes = readFileSync(path);
-  const length = Number(bytes.readBigUInt64LE(0));
-  const { __metadata__, ...tensors } = JSON.parse(bytes.toString("utf8", 8, 8 + length));
-  return { bytes, tensors, start: 8 + length };
+  const end = LENGTH_BYTES + readHeaderLength(bytes, bytes.length, path);
+  return { bytes, tensors: parseSafetensorsHeader(bytes.subarray(LENGTH_BYTES, end), bytes.length, path).tensors };
 }

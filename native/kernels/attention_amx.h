@@ -1,13 +1,13 @@
-// Attention with tiles of bf16 (amx.h), for callers that let queries, keys, values and weights be rounded. A group of 32 rows meets a block of
+// Attention with tiles of bf16 (amx.h), for callers that let queries, keys, values and weights be rounded; keys and values
+// are f32. A group of 32 rows meets a block of
 // keys at a time, with a running maximum as in attention_block.h.
 // Tried: each f32 as three bf16 and six of their nine products, which gives what f32 gives: 1.5 times as slow as f32 vectors (37 ms for
-// SigLIP's 1024 × 1024 with 16 heads of 72, one thread of a Sapphire Rapids).
+// SigLIP's 1024 × 1024 with 16 heads of 72, one thread of an Emerald Rapids).
 #pragma once
 
 #include "amx.h"
 #include "attention.h"
 #include "exp2.h"
-#include "int8_heads.h"
 
 namespace nvila {
 namespace NVILA_ISA {
@@ -16,7 +16,6 @@ namespace tiled {
 constexpr int64_t kRows = 2 * kAmxRows;  // of a group
 constexpr int64_t kKeys = 128;            // of a block
 constexpr int64_t kDepth = 32;            // of a tile of bf16
-constexpr int64_t kTile = 1024;           // bytes of a tile
 // Larger numbers may overflow on the way; they and NaN are left to f32.
 constexpr int32_t kMostBits = (127 + 60) << 23;
 
@@ -36,10 +35,10 @@ struct Sizes {
   int64_t query_bytes() const { return kRows * line() * 2; }
   int64_t sums_bytes() const { return kRows * columns() * 4; }
   int64_t group_bytes() const { return query_bytes() + sums_bytes() + 2 * kRows * 4; }
-  int64_t key_bytes() const { return kKeys / kPanel * depth_tiles * kTile; }
-  int64_t value_bytes() const { return kKeys / kDepth * column_tiles * kTile; }
+  int64_t key_bytes() const { return kKeys / kPanel * depth_tiles * kTileBytes; }
+  int64_t value_bytes() const { return kKeys / kDepth * column_tiles * kTileBytes; }
   int64_t block_bytes() const {
-    return key_bytes() + value_bytes() + kAmxRows * line() * 2 + 2 * columns() * 4 + kRows * kKeys * (4 + 2) + sums_bytes();
+    return key_bytes() + value_bytes() + kAmxRows * line() * 2 + kRows * kKeys * (4 + 2) + sums_bytes();
   }
 };
 
@@ -61,7 +60,6 @@ struct Block {
   uint8_t* keys;      // [key tile][depth tile] tiles [16 pairs of depth][16 keys][2]
   uint8_t* values;    // [tile of 32 keys][column tile] tiles [16 pairs of keys][16 columns][2]
   uint16_t* lines;    // [16][line]: keys on their way
-  float* head;        // [2][columns]: a key or value of codes, two values
   float* scores;      // [32][128]
   uint16_t* weights;  // [32][128]
   float* added;       // [32][columns]: what the block adds to the sums
@@ -69,8 +67,7 @@ struct Block {
       : keys(memory),
         values(keys + sizes.key_bytes()),
         lines(reinterpret_cast<uint16_t*>(values + sizes.value_bytes())),
-        head(reinterpret_cast<float*>(lines + kAmxRows * sizes.line())),
-        scores(head + 2 * sizes.columns()),
+        scores(reinterpret_cast<float*>(lines + kAmxRows * sizes.line())),
         weights(reinterpret_cast<uint16_t*>(scores + kRows * kKeys)),
         added(reinterpret_cast<float*>(weights + kRows * kKeys)) {}
 };
@@ -100,25 +97,16 @@ NVILA_INLINE bool pack_queries(const Group& group, const Sizes& sizes, const Seg
   return are_small(largest);
 }
 
-// One head of a key or a value as f32: where it lies, or widened into `head`.
-NVILA_INLINE const float* row_of(float* head, const Segment& segment, const float* x, const int8_t* codes, const float* scales, int64_t kv_head,
-                                 int64_t key) {
-  const int64_t place = segment.place(key) * segment.Hkv + kv_head;
-  if (!codes) return x + place * segment.D;
-  widen_head(head, codes + place * segment.D, scales[place], segment.D);
-  return head;
-}
-
 // Keys and values [start, start + size) of a head. False: a number is too large for tiles.
 inline bool pack_block(const Block& block, const Sizes& sizes, const Segment& segment, int64_t kv_head, int64_t start, int64_t size) {
   __m512i largest = _mm512_setzero_si512();
   const int64_t line = sizes.line(), D = sizes.D;
+  const auto row_of = [&](const float* x, int64_t key) { return x + (segment.place(key) * segment.Hkv + kv_head) * D; };
   for (int64_t tile = 0; tile * kPanel < size; tile++) {
     for (int64_t s = 0; s < kPanel; s++) {
       const int64_t key = tile * kPanel + s;
       if (key < size) {
-        const float* k = row_of(block.head, segment, segment.k, segment.k_codes, segment.k_scales, kv_head, start + key);
-        write_line(block.lines + s * line, sizes, k, splat(1.0f), zero(), largest);
+        write_line(block.lines + s * line, sizes, row_of(segment.k, start + key), splat(1.0f), zero(), largest);
       } else {
         std::memset(block.lines + s * line, 0, static_cast<size_t>(line) * 2);
       }
@@ -127,21 +115,18 @@ inline bool pack_block(const Block& block, const Sizes& sizes, const Segment& se
       F32 pairs[kPanel];
       for (int64_t s = 0; s < kPanel; s++) pairs[s] = load(reinterpret_cast<const float*>(block.lines + s * line + depth * kDepth));
       transpose(pairs);
-      float* to = reinterpret_cast<float*>(block.keys + (tile * sizes.depth_tiles + depth) * kTile);
+      float* to = reinterpret_cast<float*>(block.keys + (tile * sizes.depth_tiles + depth) * kTileBytes);
       for (int64_t s = 0; s < kPanel; s++) store(to + s * kPanel, pairs[s]);
     }
   }
   for (int64_t s = 0; s < up_to_multiple(size, kDepth); s += 2) {
     const float* v[2];
-    for (int i = 0; i < 2; i++) {
-      v[i] = s + i < size ? row_of(block.head + i * sizes.columns(), segment, segment.v, segment.v_codes, segment.v_scales, kv_head, start + s + i)
-                          : nullptr;
-    }
+    for (int i = 0; i < 2; i++) v[i] = s + i < size ? row_of(segment.v, start + s + i) : nullptr;
     for (int64_t d = 0; d < D; d += kPanel) {
       const int count = static_cast<int>(smaller(kPanel, D - d));
       const __m256i even = rounded(v[0] ? load_first(v[0] + d, count) : zero(), largest);
       const __m256i odd = rounded(v[1] ? load_first(v[1] + d, count) : zero(), largest);
-      uint8_t* to = block.values + (s / kDepth * sizes.column_tiles + d / kPanel) * kTile + s % kDepth / 2 * 64;
+      uint8_t* to = block.values + (s / kDepth * sizes.column_tiles + d / kPanel) * kTileBytes + s % kDepth / 2 * 64;
       _mm512_store_si512(to, _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16)));
     }
   }
@@ -223,9 +208,9 @@ inline void attend(const Group& group, const Block& block, const Sizes& sizes, c
     constexpr int n = decltype(count)::count;
     zero_sums<2, n>();
     const uint8_t* queries = reinterpret_cast<const uint8_t*>(group.queries);
-    const uint8_t* keys = block.keys + tile * sizes.depth_tiles * kTile;
-    for (int64_t depth = 0; depth < sizes.depth_tiles; depth++, keys += kTile) {
-      add_bf16<n>(queries + depth * kDepth * 2, kAmxRows * line_bytes, line_bytes, keys, keys + sizes.depth_tiles * kTile);
+    const uint8_t* keys = block.keys + tile * sizes.depth_tiles * kTileBytes;
+    for (int64_t depth = 0; depth < sizes.depth_tiles; depth++, keys += kTileBytes) {
+      add_bf16<n>(queries + depth * kDepth * 2, kAmxRows * line_bytes, line_bytes, keys, keys + sizes.depth_tiles * kTileBytes);
     }
     store_rows<n>(block.scores + tile * kPanel, kKeys);
   });
@@ -236,9 +221,9 @@ inline void attend(const Group& group, const Block& block, const Sizes& sizes, c
     constexpr int n = decltype(count)::count;
     zero_sums<2, n>();
     const uint8_t* weights = reinterpret_cast<const uint8_t*>(block.weights);
-    const uint8_t* values = block.values + column * kTile;
-    for (int64_t tile = 0; tile < key_tiles; tile++, values += sizes.column_tiles * kTile) {
-      add_bf16<n>(weights + tile * kDepth * 2, kAmxRows * kKeys * 2, kKeys * 2, values, values + kTile);
+    const uint8_t* values = block.values + column * kTileBytes;
+    for (int64_t tile = 0; tile < key_tiles; tile++, values += sizes.column_tiles * kTileBytes) {
+      add_bf16<n>(weights + tile * kDepth * 2, kAmxRows * kKeys * 2, kKeys * 2, values, values + kTileBytes);
     }
     store_rows<n>(block.added + column * kPanel, sizes.columns());
   });

@@ -32,4 +32,15 @@ describe("HostMemory", () => {
     expect(bufferOf(memory.alloc("f32", 256))).toBe(bufferOf(kept));
     expect(bufferOf(memory.alloc("f32", 256))).not.toBe(bufferOf(left));
   });
+
+  it("lets sizes go that have not been in use longest", () => {
+    const memory = new HostMemory(3072);
+    const [old, often, fresh] = [memory.alloc("f32", 256), memory.alloc("f32", 128), memory.alloc("f32", 512)];
+    memory.free(old);
+    memory.free(often);
+    memory.free(fresh); // 3584 bytes: the first has to go
+    expect(bufferOf(memory.alloc("f32", 256))).not.toBe(bufferOf(old));
+    expect(bufferOf(memory.alloc("f32", 128))).toBe(bufferOf(often));
+    expect(bufferOf(memory.alloc("f32", 512))).toBe(bufferOf(fresh));
+  });
 });

@@ -46,7 +46,7 @@ export class HostMemory {
     const buffer = array.buffer as ArrayBuffer;
     const bytes = buffer.byteLength;
     if (bytes > this.#maxPooledBytes) return;
-    // Sizes in the order of their last use: what goes first has not been asked for longest.
+    // Sizes in the order in which they were last freed: the first one has not been in use longest.
     const list = this.#free.get(bytes) ?? [];
     this.#free.delete(bytes);
     this.#free.set(bytes, list);

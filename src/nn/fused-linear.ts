@@ -23,6 +23,7 @@ export function linearOfGelu(linear: Linear, kind: GeluKind, x: Tensor): Tensor 
   return linear.forward(gelu(x, kind));
 }
 
-function hasInt8(linear: Linear): linear is Linear & { readonly weight: PackedTensor } {
+/** Whether the weight is of int8 codes: rows of x become codes too. */
+export function hasInt8(linear: Linear): linear is Linear & { readonly weight: PackedTensor } {
   return linear.weight instanceof PackedTensor && linear.weight.packed.format === "int8";
 }

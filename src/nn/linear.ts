@@ -17,11 +17,6 @@ export class Linear {
     this.bias = bias;
   }
 
-  /** Whether the weight is quantised: rows of x are rounded too. */
-  get isPacked(): boolean {
-    return this.weight instanceof PackedTensor;
-  }
-
   /** […, C] → […, M]. */
   forward(x: Tensor): Tensor {
     return ops.linear(x, this.weight, this.bias);

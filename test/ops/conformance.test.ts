@@ -1,6 +1,7 @@
 /** Every instruction set of the native addon against the reference, on the table of op cases. */
 import { describe, it } from "vitest";
-import { cpuBackends, INSTRUCTION_SETS } from "./cpu-backends.ts";
+import { INSTRUCTION_SETS } from "../../src/backend/cpu/binding.ts";
+import { cpuBackends } from "./cpu-backends.ts";
 import { runOpCases } from "./run-op-cases.ts";
 
 for (const isa of INSTRUCTION_SETS) {

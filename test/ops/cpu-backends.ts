@@ -1,10 +1,8 @@
 /** The native addon's backends for op tests: one list per instruction set that this machine runs. */
+import type { InstructionSet } from "../../src/backend/cpu/binding.ts";
 import { CpuBackend } from "../../src/backend/cpu/cpu-backend.ts";
 import { loadBinding } from "../../src/backend/cpu/load.ts";
 import { messageOf } from "../../src/util/errors.ts";
-
-export const INSTRUCTION_SETS = ["scalar", "avx2", "avx512", "amx"] as const;
-export type InstructionSet = (typeof INSTRUCTION_SETS)[number];
 
 /** With one, two and three threads: fewer, as many and more than most test machines run at once. Or the reason why there is none. */
 export function cpuBackends(isa: InstructionSet): readonly CpuBackend[] | string {

@@ -1,13 +1,14 @@
 /** Fused operations against the separate ones on the same backend: the same bits, in any order of calls, with every number of threads. */
 import { describe, expect, it } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
+import { INSTRUCTION_SETS } from "../../src/backend/cpu/binding.ts";
 import { ReferenceBackend } from "../../src/backend/reference/reference-backend.ts";
 import type { QuantizedWeight } from "../../src/core/quantized-weight.ts";
 import { geluLinear, layerNormLinear } from "../../src/tensor/fused-ops.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { PackedTensor } from "../../src/tensor/packed-tensor.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
-import { cpuBackends, INSTRUCTION_SETS } from "./cpu-backends.ts";
+import { cpuBackends } from "./cpu-backends.ts";
 import { noiseSource } from "./inputs.ts";
 import { int4Weight, int8Weight } from "./packed-cases.ts";
 

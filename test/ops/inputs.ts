@@ -58,3 +58,9 @@ export function atOddAddress(dtype: DType, array: HostArray): HostArray | null {
     rmSync(folder, { recursive: true });
   }
 }
+
+/** The sizes of a case, for its name. */
+export const sizes = (values: Readonly<Record<string, unknown>>): string =>
+  Object.entries(values)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");

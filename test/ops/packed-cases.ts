@@ -145,6 +145,12 @@ export const PACKED_CASES: readonly OpCase[] = [
       linearPacked(T, int4Weight([M, 192], 64, { isFine: true }), { isFine: true }),
     ]),
   ),
+  // More than one depth block and chunk of tiles, an odd number of panels, a last tile that is not full.
+  ...[5, 33, 600].flatMap((T) => [
+    linearPacked(T, int8Weight([40, 2416])),
+    linearPacked(T, int4Weight([40, 2432], 128)),
+    linearPacked(T, int4Weight([40, 1120], 32)),
+  ]),
   ...[32, 64, 96, 160, 224].flatMap((C) => [1, 5].map((T) => linearPacked(T, int4Weight([10, C], 32)))),
   ...[256, 512].map((size) => linearPacked(3, int4Weight([9, 1024], size))),
   // Largest sums and every kind of activation; several tasks and blocks.

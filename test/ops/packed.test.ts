@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
+import { INSTRUCTION_SETS } from "../../src/backend/cpu/binding.ts";
 import { CpuBackend } from "../../src/backend/cpu/cpu-backend.ts";
 import { type CpuPacked, packedFromBytes } from "../../src/backend/cpu/cpu-packed.ts";
 import { loadBinding } from "../../src/backend/cpu/load.ts";
@@ -14,7 +15,7 @@ import { Tensor } from "../../src/tensor/tensor.ts";
 import { UnsupportedError, WeightsError } from "../../src/util/errors.ts";
 import { relativeError } from "../quant/golden-arrays.ts";
 import { BOUNDS } from "../tolerance.ts";
-import { cpuBackends, INSTRUCTION_SETS } from "./cpu-backends.ts";
+import { cpuBackends } from "./cpu-backends.ts";
 import { noiseSource } from "./inputs.ts";
 import { int4Weight, int8Weight } from "./packed-cases.ts";
 import { compare } from "./run-op-cases.ts";

@@ -1,8 +1,10 @@
 /** Sizes that nobody chose: the table's cases at random shapes, on every instruction set. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { attention, DTYPES, linear, norms, type OpCase, patchEmbed, rope } from "./cases.ts";
-import { cpuBackends, INSTRUCTION_SETS } from "./cpu-backends.ts";
+import { INSTRUCTION_SETS } from "../../src/backend/cpu/binding.ts";
+import { attention } from "./attention-cases.ts";
+import { DTYPES, linear, norms, type OpCase, patchEmbed, rope } from "./cases.ts";
+import { cpuBackends } from "./cpu-backends.ts";
 import { int4Weight, int8Weight, linearPacked } from "./packed-cases.ts";
 import { checkCase, isUnsupported } from "./run-op-cases.ts";
 

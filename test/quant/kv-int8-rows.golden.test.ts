@@ -1,11 +1,12 @@
 /** What backends put into int8 blocks, and read from them, against the golden file of int8 keys and values. */
 import { expect, it } from "vitest";
+import { INSTRUCTION_SETS } from "../../src/backend/cpu/binding.ts";
 import { ReferenceBackend } from "../../src/backend/reference/reference-backend.ts";
 import { scatterRowsInt8 } from "../../src/tensor/ops.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { describeGolden } from "../golden/golden-dir.ts";
 import { goldenTensors } from "../models/golden-tensors.ts";
-import { cpuBackends, INSTRUCTION_SETS } from "../ops/cpu-backends.ts";
+import { cpuBackends } from "../ops/cpu-backends.ts";
 
 describeGolden("int8 blocks of keys and values", (dir) => {
   const source = goldenTensors(dir, "quantisation/kv_int8/kv_int8.safetensors");

@@ -1,6 +1,7 @@
 /** The native rounding of weights gives the bits of the plain one, on every instruction set and with any number of threads. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { INSTRUCTION_SETS } from "../../src/backend/cpu/binding.ts";
 import { loadBinding } from "../../src/backend/cpu/load.ts";
 import type { QuantizedWeight } from "../../src/core/quantized-weight.ts";
 import { nativeQuantizer } from "../../src/io/native-quantizer.ts";
@@ -10,7 +11,7 @@ import { f32ToBf16, f32ToF16 } from "../../src/util/half.ts";
 import { expectSame } from "./golden-arrays.ts";
 
 const { binding, ...rest } = loadBinding();
-const ISAS = ["scalar", "avx2", "avx512", "amx"].filter((isa) => {
+const ISAS = INSTRUCTION_SETS.filter((isa) => {
   try {
     binding?.createContext(1, isa);
     return binding !== null;

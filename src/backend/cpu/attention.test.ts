@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Operand } from "../backend.ts";
 import { HostMemory } from "../host.ts";
 import { attention as define } from "../reference/attention.ts";
+import { INSTRUCTION_SETS } from "./binding.ts";
 import { loadBinding } from "./load.ts";
 
 const { binding } = loadBinding();
@@ -115,7 +116,7 @@ function check(c: Case, isas: readonly string[], bound = 2e-6, data = inputs(c, 
 
 function available(): readonly string[] {
   if (!binding) return [];
-  return ["scalar", "avx2", "avx512", "amx"].filter((isa) => {
+  return INSTRUCTION_SETS.filter((isa) => {
     try {
       binding.createContext(1, isa);
       return true;

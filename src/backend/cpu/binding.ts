@@ -6,8 +6,12 @@
 import type { DTypeCode, NativeContext, NativeFileMap, WeightArray } from "./native-types.ts";
 import type { TrainingBinding } from "./training-binding.ts";
 
+/** Slowest first. A build has those of its processor family, a processor runs some of these. */
+export const INSTRUCTION_SETS = ["scalar", "avx2", "avx512", "amx"] as const;
+export type InstructionSet = (typeof INSTRUCTION_SETS)[number];
+
 export interface Binding extends TrainingBinding {
-  /** @param isa "scalar", "avx2", "avx512", "amx", or "" for the best one. @throws Error when this machine cannot run it. */
+  /** @param isa One of INSTRUCTION_SETS, or "" for the best one. @throws Error when this machine cannot run it. */
   createContext(threads: number, isa: string): NativeContext;
   describe(context: NativeContext): { isa: string; threads: number };
 

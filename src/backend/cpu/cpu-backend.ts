@@ -31,7 +31,7 @@ import { weightArray, weightCode } from "./weight-argument.ts";
 export interface CpuOptions {
   /** Threads that compute, the calling one included. */
   readonly threads: number;
-  /** Instruction set: "scalar", "avx2", "avx512" or "amx". Default: the environment's NVILA_CPU_ISA, else the best that this machine runs. */
+  /** One of INSTRUCTION_SETS. Default: the environment's NVILA_CPU_ISA, else the best that this machine runs. */
   readonly isa?: string;
   /** What activations are rounded to in front of an int4 weight. Default: int8. */
   readonly int4Activations?: Int4Activations;
@@ -51,10 +51,8 @@ export class CpuBackend implements LearningBackend {
   readonly #memory: HostMemory;
   readonly #native: Binding;
   readonly #context: NativeContext;
-  /**
-   * What the last product with a packed weight quantised: the next one need not do it again for the same storage (q, k and v read one norm,
-   * gate and up another). Storages are written once, when an operation fills them, but for `copy` and `scatterRows`.
-   */
+  // What the last product with a packed weight quantised: the next one need not do it again for the same storage (q, k and v read one norm,
+  // gate and up another). Storages are written once, when an operation fills them, but for `copy` and `scatterRows`.
   #quantised: Codes | null = null;
 
   /** @throws Error when the machine cannot run `isa`. */
