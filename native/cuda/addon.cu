@@ -15,7 +15,8 @@ namespace nvila_cuda {
 
 namespace {
 
-std::unique_ptr<Device> opened;
+// One for each thread of JavaScript: what several of them ask for runs side by side.
+thread_local std::unique_ptr<Device> opened;
 
 // Thrown when Node-API reports a failure; an exception may be pending already.
 struct NapiFailure {};
@@ -110,10 +111,12 @@ napi_value as_number(napi_env env, double number) {
   return result;
 }
 
-// open(): the name of the GPU. A second call returns it again.
-napi_value open(napi_env env, napi_callback_info) {
+// open(may round): the name of the GPU. A second call in the same thread returns it again.
+napi_value open(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
-    if (!opened) opened = std::make_unique<Device>();
+    napi_value values[1];
+    arguments_of(env, info, values);
+    if (!opened) opened = std::make_unique<Device>(Argument<bool>::from(env, values[0]));
     napi_value name;
     expect(napi_create_string_utf8(env, opened->name().c_str(), NAPI_AUTO_LENGTH, &name));
     return name;

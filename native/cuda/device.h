@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <unordered_set>
 
 #ifdef NVILA_CUDA_ON_HOST
 #include <cmath>
@@ -73,7 +74,8 @@ class Device {
   // Pieces of working memory that may be in use at once.
   enum class Scratch { kRows, kSums, kMuon, kPatches, kCount };
 
-  Device();  // the first GPU
+  // The first GPU. `may_round`: products may round their operands to TF32 (11 bits of a number, sums in f32), which tensor cores multiply.
+  explicit Device(bool may_round);
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -134,6 +136,7 @@ class Device {
   cublasHandle_t cublas_ = nullptr;
 #endif
   std::string name_;
+  std::unordered_set<void*> allocated_;
   void* scratch_[static_cast<int>(Scratch::kCount)] = {};
   size_t scratch_bytes_[static_cast<int>(Scratch::kCount)] = {};
 };

@@ -18,7 +18,7 @@ void expect(cublasStatus_t status, const char* what) {
 
 }  // namespace
 
-Device::Device() {
+Device::Device(bool may_round) {
   expect(cudaSetDevice(0), "choosing the GPU");
   cudaDeviceProp properties;
   expect(cudaGetDeviceProperties(&properties, 0), "asking the GPU");
@@ -26,10 +26,12 @@ Device::Device() {
   expect(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
   expect(cublasCreate(&cublas_), "starting cuBLAS");
   expect(cublasSetStream(cublas_, stream_), "starting cuBLAS");
+  expect(cublasSetMathMode(cublas_, may_round ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH), "starting cuBLAS");
 }
 
 Device::~Device() {
-  for (void* memory : scratch_) cudaFree(memory);
+  if (stream_) cudaStreamSynchronize(stream_);
+  for (void* memory : allocated_) cudaFree(memory);
   if (cublas_) cublasDestroy(cublas_);
   if (stream_) cudaStreamDestroy(stream_);
 }
@@ -42,12 +44,14 @@ void* Device::allocate(size_t bytes) {
     return nullptr;
   }
   expect(status, "allocating");
+  allocated_.insert(memory);
   return memory;
 }
 
 void Device::release(void* memory) {
   expect(cudaStreamSynchronize(stream_), "waiting");
   expect(cudaFree(memory), "freeing");
+  allocated_.erase(memory);
 }
 
 void Device::upload(void* to, const void* from, size_t bytes) {

@@ -8,14 +8,22 @@
 
 namespace nvila_cuda {
 
-Device::Device() : name_("no GPU: kernels run as loops, for tests") {}
+Device::Device(bool) : name_("no GPU: kernels run as loops, for tests") {}
 
 Device::~Device() {
-  for (void* memory : scratch_) std::free(memory);
+  for (void* memory : allocated_) std::free(memory);
 }
 
-void* Device::allocate(size_t bytes) { return std::malloc(bytes); }
-void Device::release(void* memory) { std::free(memory); }
+void* Device::allocate(size_t bytes) {
+  void* memory = std::malloc(bytes);
+  if (memory) allocated_.insert(memory);
+  return memory;
+}
+
+void Device::release(void* memory) {
+  allocated_.erase(memory);
+  std::free(memory);
+}
 void Device::upload(void* to, const void* from, size_t bytes) { copy(to, from, bytes); }
 bool Device::is_idle() { return true; }
 void Device::download(void* to, const void* from, size_t bytes) { copy(to, from, bytes); }
@@ -38,8 +46,8 @@ float* Device::scratch(Scratch piece, int64_t floats) {
   const int at = static_cast<int>(piece);
   const size_t bytes = static_cast<size_t>(floats) * sizeof(float);
   if (bytes > scratch_bytes_[at]) {
-    std::free(scratch_[at]);
-    scratch_[at] = std::malloc(bytes);
+    if (scratch_[at]) release(scratch_[at]);
+    scratch_[at] = allocate(bytes);
     scratch_bytes_[at] = bytes;
   }
   return static_cast<float*>(scratch_[at]);

@@ -11,6 +11,8 @@ export interface BackendOptions {
   readonly threads?: number;
   /** What activations are rounded to in front of an int4 weight. Default: int8. */
   readonly int4Activations?: Int4Activations;
+  /** `cuda`: products round their operands to TF32 (11 bits) and run on tensor cores. Default: no. */
+  readonly tf32?: boolean;
   /** Freed memory that is kept for reuse, in bytes. Default: 192 MiB. */
   readonly pooledBytes?: number;
 }

@@ -10,8 +10,11 @@ export type Pointer = number;
 export type HostBytes = Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array;
 
 export interface CudaBinding {
-  /** Takes the first GPU; returns its name. Later calls return it again. */
-  open(): string;
+  /**
+   * Takes the first GPU for this thread; returns its name. Later calls return it again.
+   * @param mayRound Whether products may round their operands to TF32.
+   */
+  open(mayRound: boolean): string;
   /** 0 when there is not as much left. */
   allocate(bytes: number): Pointer;
   release(memory: Pointer): void;

@@ -26,10 +26,14 @@ export class CudaBackend implements LearningBackend {
   readonly #memory: CudaMemory;
   readonly #offsets: OffsetCache;
 
-  /** On the first GPU. @throws Error when there is none. */
-  constructor(native: CudaBinding) {
+  /**
+   * On the first GPU.
+   * @param mayRound Whether products round their operands to TF32, 11 bits of a number, and run on tensor cores. Default: no.
+   * @throws Error when there is none.
+   */
+  constructor(native: CudaBinding, mayRound = false) {
     this.#native = native;
-    this.description = `cuda (${native.open()})`;
+    this.description = `cuda (${native.open(mayRound)})`;
     this.#memory = new CudaMemory(native);
     this.#offsets = new OffsetCache(this.#memory);
     this.training = cudaTraining(native, this.#memory, this.#offsets);

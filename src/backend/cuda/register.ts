@@ -14,11 +14,11 @@ export function registerCudaBackend(): void {
       const loaded = loadCudaBinding();
       return loaded.binding ? null : loaded.reason;
     },
-    create: () => {
+    create: ({ tf32 = false }) => {
       const { binding } = loadCudaBinding();
       assert(binding !== null, "a backend that is unavailable was created");
       try {
-        return new CudaBackend(binding);
+        return new CudaBackend(binding, tf32);
       } catch (error) {
         throw new DeviceError("device", `"cuda" cannot start: ${messageOf(error)}`, { cause: error });
       }
