@@ -1,9 +1,9 @@
 /** Charts after ChartQA: bars, lines, pies, groups with a legend. Numbers may be off by 5 %. */
-import { Canvas, type Colour } from "./canvas.ts";
+import { Canvas, type Colour, type Point } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Drawn, type Exchange, listed, ONE_WORD, type SynthExample, still } from "./example.ts";
 import { anyFont, drawText, measureText, type Split, type TextStyle } from "./font.ts";
-import { inkColour, paperTint, weather } from "./paper.ts";
+import { anyHue, inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, sector, strokeBox, strokePath } from "./shapes.ts";
 import { MONTHS, Writer } from "./words.ts";
 
@@ -66,6 +66,12 @@ interface Plot {
 /** Whether values stand at the marks, grid lines are drawn, a frame is there: three in training, others elsewhere. */
 const LAYOUTS: Readonly<Record<Split, readonly number[]>> = { train: [0, 1, 2], validation: [3], test: [4] };
 
+/** Colours that no list has, for training; their hues lie apart. */
+function anyPalette(dice: Dice): Colour[] {
+  const first = dice.float(0, 6);
+  return Array.from({ length: 6 }, (_, i) => anyHue(dice, [0.4, 1], [0.35, 0.95], first + i));
+}
+
 /** Draws one chart of a random kind. */
 export function drawChart(dice: Dice, split: Split): SynthExample {
   const kind = dice.pick(["bar", "bar", "level bar", "line", "pie", "groups"] as const);
@@ -82,7 +88,7 @@ export function drawChart(dice: Dice, split: Split): SynthExample {
     split,
     page: new Canvas(width, height, paperTint(dice, split)),
     style: { font: anyFont(dice, split), size: dice.int(8, 10), colour: inkColour(dice, split) },
-    colours: dice.shuffle(dice.pick(PALETTES[split])),
+    colours: dice.shuffle(split === "train" && dice.chance(0.5) ? anyPalette(dice) : dice.pick(PALETTES[split])),
     labels,
     values: distinctValues(dice, count),
     layout: dice.pick(LAYOUTS[split]),
@@ -203,6 +209,21 @@ function valueAxis(plot: Plot, isUpright: boolean): (value: number) => number {
   return place;
 }
 
+/**
+ * Notes beside the labels which value is the highest and which the lowest, in the words of the questions: the tower learns to see it, and the
+ * language model looks it up like any name.
+ * @param place Of the label numbered i, on the side of its mark.
+ */
+function noteExtremes(
+  { page }: Plot,
+  values: readonly number[],
+  place: (i: number) => Point,
+  [most, least] = ["highest", "lowest"],
+): void {
+  page.places.push({ ...place(values.indexOf(Math.max(...values))), text: ` ${most}` });
+  page.places.push({ ...place(values.indexOf(Math.min(...values))), text: ` ${least}` });
+}
+
 /** Layouts that write the value at its mark. */
 function hasValues(layout: number): boolean {
   return layout === 1 || layout === 2 || layout === 4;
@@ -227,6 +248,7 @@ function drawBars(plot: Plot): Drawn {
       "middle",
     );
   }
+  noteExtremes(plot, values, (i) => ({ x: left + (i + 0.5) * step, y: bottom - 4 }));
   return { exchanges: questions(plot, "bars"), caption: `a bar chart: ${valuesInWords(plot)}` };
 }
 
@@ -263,6 +285,7 @@ function drawLevelBars(plot: Plot): Drawn {
         "right",
       );
   }
+  noteExtremes(plot, values, (i) => ({ x: left + 30, y: top + (i + 0.5) * step }));
   return { exchanges: questions(plot, "bars"), caption: `a bar chart: ${valuesInWords(plot)}` };
 }
 
@@ -284,6 +307,7 @@ function drawLine(plot: Plot): Drawn {
       "middle",
     );
   }
+  noteExtremes(plot, values, (i) => ({ x: left + (i + 0.5) * step, y: bottom - 4 }));
   return { exchanges: questions(plot, "points"), caption: `a line chart: ${valuesInWords(plot)}` };
 }
 
@@ -308,6 +332,8 @@ function drawPie(plot: Plot): Drawn {
     drawText(page, labels[i], { x: legendX + style.size + 6, y }, style);
     angle = end;
   }
+  const legend = (i: number): Point => ({ x: legendX + style.size / 2, y: top + 10 + (i * 2.2 + 0.5) * style.size });
+  noteExtremes(plot, shares, legend, ["largest", "smallest"]);
   const marks = askedMarks(plot, labels.length);
   const exchanges = [
     ...marks.map((i) => ask(`What is the share of ${labels[i]}?`, `${shares[i]}%`, "share", 1 / 15)),

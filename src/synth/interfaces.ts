@@ -4,7 +4,7 @@ import { Canvas } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Exchange, listed, mostQuestions, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import { anyFont, drawText, type Split, type TextStyle } from "./font.ts";
-import { weather } from "./paper.ts";
+import { anyHue, weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, roundBox, strokeBox, strokePath } from "./shapes.ts";
 import { Writer } from "./words.ts";
 
@@ -96,15 +96,34 @@ interface Screen {
   readonly canvas: Canvas;
   readonly theme: Theme;
   readonly style: TextStyle;
+  /** Controls that stand before their label, not behind it. */
+  readonly first: Kind | null;
+}
+
+/** Colours that no list has, for training: dark text on light or light on dark. */
+function anyTheme(dice: Dice): Theme {
+  const isDark = dice.chance(0.4);
+  const light = (): Colour => anyHue(dice, [0, 0.15], [0.9, 1]);
+  const dark = (): Colour => anyHue(dice, [0, 0.5], [0.05, 0.22]);
+  return {
+    back: isDark ? dark() : light(),
+    bar: anyHue(dice, [0.3, 0.9], [0.1, 0.75]),
+    text: isDark ? light() : dark(),
+    accent: anyHue(dice, [0.5, 1], [0.4, 0.9]),
+    pale: anyHue(dice, [0, 0.2], isDark ? [0.28, 0.45] : [0.75, 0.88]),
+    radius: dice.pick([2, 3, 6, 7, 8, 10, 12]), // none of those of the other splits
+  };
 }
 
 /** Draws one screen. */
 export function drawInterface(dice: Dice, split: Split): SynthExample {
   const isPhone = dice.chance(0.6);
   const [width, height] = isPhone ? [dice.int(180, 220), dice.int(280, 360)] : [dice.int(320, 400), dice.int(200, 260)];
-  const theme = dice.pick(THEMES[split]);
+  const theme = split === "train" && dice.chance(0.5) ? anyTheme(dice) : dice.pick(THEMES[split]);
   const style = { font: anyFont(dice, split), size: dice.int(8, 11), colour: theme.text };
-  const screen: Screen = { canvas: new Canvas(width, height, theme.back), theme, style };
+  // Check boxes stand first in the test split alone: training never shows it.
+  const first = split === "test" ? "checkbox" : split === "train" && dice.chance(0.4) ? "switch" : null;
+  const screen: Screen = { canvas: new Canvas(width, height, theme.back), theme, style, first };
   const write = new Writer(dice, split);
   const labels = write.some(LABELS, 8);
   const title = dice.chance(0.5) ? dice.pick(["Settings", "Options", "Account", "Tools", "Profile"]) : write.surname();
@@ -112,7 +131,7 @@ export function drawInterface(dice: Dice, split: Split): SynthExample {
   fillBox(screen.canvas, { x: 0, y: 0, width, height: barHeight }, theme.bar);
   drawText(screen.canvas, title, { x: width / 2, y: style.size }, { ...style, colour: [255, 255, 255] }, "middle");
   const widgets = placeWidgets(dice, screen, labels, barHeight, isPhone);
-  for (const widget of widgets) drawWidget(screen, widget, split);
+  for (const widget of widgets) drawWidget(screen, widget);
   const marked = dice.chance(0.45) ? dice.pick(widgets) : null;
   if (marked) {
     const { x, y, width: w, height: h } = marked.box;
@@ -159,7 +178,7 @@ function placeWidgets(
     });
 }
 
-function drawWidget({ canvas, theme, style }: Screen, { kind, label, box, state, value }: Widget, split: Split): void {
+function drawWidget({ canvas, theme, style, first }: Screen, { kind, label, box, state, value }: Widget): void {
   const middle = box.y + box.height / 2;
   const textY = middle - style.size / 2;
   const right = box.x + box.width;
@@ -168,13 +187,15 @@ function drawWidget({ canvas, theme, style }: Screen, { kind, label, box, state,
     drawText(canvas, label, { x: box.x + box.width / 2, y: textY }, { ...style, colour: [255, 255, 255] }, "middle");
     return;
   }
-  const isLeft = split === "test" && kind === "checkbox"; // a place that training never shows
-  drawText(canvas, label, { x: box.x + (isLeft ? 22 : 2), y: textY }, style);
+  const isLeft = kind === first;
+  const room = kind === "switch" ? 34 : 20;
+  drawText(canvas, label, { x: box.x + (isLeft ? 2 + room : 2), y: textY }, style);
   if (kind === "switch") {
-    const track = { x: right - 30, y: middle - 8, width: 28, height: 16 };
-    canvas.places.push({ x: right - 16, y: middle, text: state === 1 ? "on" : "off" });
+    const end = isLeft ? box.x + 32 : right;
+    const track = { x: end - 30, y: middle - 8, width: 28, height: 16 };
+    canvas.places.push({ x: end - 16, y: middle, text: state === 1 ? "on" : "off" });
     fillPolygon(canvas, roundBox(track, 8), state === 1 ? theme.accent : theme.pale);
-    fillCircle(canvas, { x: state === 1 ? right - 10 : right - 22, y: middle }, 6, [255, 255, 255]);
+    fillCircle(canvas, { x: state === 1 ? end - 10 : end - 22, y: middle }, 6, [255, 255, 255]);
   } else if (kind === "checkbox") {
     const square = { x: isLeft ? box.x + 2 : right - 18, y: middle - 8, width: 16, height: 16 };
     canvas.places.push({ x: square.x + 8, y: middle, text: state === 1 ? "on" : "off" });

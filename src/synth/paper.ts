@@ -46,6 +46,21 @@ export function inkColour(dice: Dice, split: Split): Colour {
   return dice.pick(INKS[split]);
 }
 
+/** A colour of HSV, with saturation and value of these ranges. @param hue 0 … 6, or beyond; default: any. */
+export function anyHue(
+  dice: Dice,
+  saturation: readonly [number, number],
+  value: readonly [number, number],
+  hue = dice.float(0, 6),
+): Colour {
+  const [s, v] = [dice.float(...saturation), dice.float(...value)];
+  const channel = (shift: number): number => {
+    const k = (shift + hue) % 6;
+    return Math.round(255 * v * (1 - s * Math.max(0, Math.min(k, 4 - k, 1))));
+  };
+  return [channel(5), channel(3), channel(1)];
+}
+
 /** A canvas whose colour changes a little from top to bottom. */
 export function gradientCanvas(width: number, height: number, top: Colour, bottom: Colour): Canvas {
   const canvas = new Canvas(width, height, top);
