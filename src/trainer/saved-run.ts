@@ -131,7 +131,8 @@ function ownTensors(learner: Learner): [string, Tensor][] {
   });
 }
 
-function storable(tensor: Tensor): TensorToStore {
+/** A tensor as the writer of files takes it. */
+export function storable(tensor: Tensor): TensorToStore {
   return { dtype: tensor.dtype, shape: tensor.shape, data: () => tensor.read() };
 }
 

@@ -13,11 +13,12 @@ import { qwen2TokenizerFiles } from "../tokenizer/qwen2-files.ts";
 import { trainBpe } from "../tokenizer/train-bpe.ts";
 import { RequestError } from "../util/errors.ts";
 import { drawWorld, textsOfWorld } from "./draw-world.ts";
+import { openTrainingBackend } from "./open-training-backend.ts";
 import type { Recipe, RecipeStart } from "./recipe.ts";
 import { openRunFolder } from "./run-folder.ts";
 import { finishedModel } from "./saved-run.ts";
 import { scoreStage } from "./stage-scores.ts";
-import { openTrainingBackend, type TrainOptions, train } from "./train.ts";
+import { type TrainOptions, train } from "./train.ts";
 
 /** Share of the conversations below which a word is spelled: above it are the words of questions, colours and shapes, below it names and things. */
 const SPELLED_BELOW = 0.02;

@@ -27,6 +27,7 @@ import { RequestError } from "../util/errors.ts";
 import { modelBatch } from "./model-batch.ts";
 import type { Stage } from "./recipe.ts";
 import { finishedModel, newestState, restoreMoments, saveFinished, saveState } from "./saved-run.ts";
+import { type Team, WeightAverage } from "./weight-average.ts";
 
 /** Name of the log in a stage's folder: one LoggedStep a line. */
 export const STAGE_LOG = "log.jsonl";
@@ -70,6 +71,8 @@ export interface StageOptions {
   readonly decodeThreads?: number;
   /** Bytes of prepared samples that are kept for when they come again. Default 0. */
   readonly keepBytes?: number;
+  /** The trainers that share the stage's samples, this one among them. Default: it is alone. */
+  readonly team?: Team | undefined;
   readonly signal?: AbortSignal;
   readonly onStep?: (step: LoggedStep) => void;
   readonly onWarning?: (message: string) => void;
@@ -81,7 +84,8 @@ export interface StageOptions {
  * samples), or a disk that is full; the signal's reason after saving when it is aborted.
  */
 export async function trainStage(stage: Stage, options: StageOptions): Promise<string> {
-  const { backend, folder, registry, signal, onStep, onWarning = () => {} } = options;
+  const { backend, folder, registry, signal, team, onStep, onWarning = () => {} } = options;
+  const { size: world, member: rank } = team ?? { size: 1, member: 0 };
   const { seed = options.seed } = stage;
   const finished = finishedModel(folder);
   if (existsSync(join(finished, "config.json"))) return finished;
@@ -123,7 +127,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
     soft: timeIds && { ids: timeIds, std: stage.softStd },
   });
 
-  const mixture = await openMixture(registry, mixtureName, { globalBatch: stage.globalBatch, seed });
+  const mixture = await openMixture(registry, mixtureName, { globalBatch: stage.globalBatch * world, seed });
   const pool = new MediaPool(
     { image: config.image, numFrames: config.video.numFrames ?? 8, fps: config.video.fps },
     options.decodeThreads ?? 1,
@@ -131,11 +135,21 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
   try {
     const accumulation = stage.globalBatch / stage.microBatch;
     const order = Array.from({ length: stage.epochs }, (_, epoch) =>
-      sampleOrder({ lengths: mixture.lengths, perDeviceBatch: stage.microBatch, accumulation, seed, epoch }),
+      sampleOrder({
+        lengths: mixture.lengths,
+        perDeviceBatch: stage.microBatch,
+        accumulation,
+        seed,
+        epoch,
+        world,
+        rank,
+      }),
     ).flat();
     const totalSteps = Math.min(stage.maxSteps ?? Number.POSITIVE_INFINITY, order.length / stage.globalBatch);
     if (totalSteps < 1) throw new RequestError("train", `"${mixtureName}" has no sample for stage "${stage.name}"`);
-    const fingerprint = JSON.stringify({ stage, mixtureName, seed, lengths: mixture.lengths, names: mixture.names });
+    const place = team && { rank, world, every: team.every };
+    const { lengths, names } = mixture;
+    const fingerprint = JSON.stringify({ stage, mixtureName, seed, lengths, names, place });
     let step = 0;
     if (found) {
       if (found.state.fingerprint !== fingerprint) {
@@ -148,6 +162,11 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       step = found.state.step;
     }
     await trimLog(join(folder, STAGE_LOG), step);
+    const average = team ? await WeightAverage.join(team, totalSteps) : null;
+    const meetAfter = async (step: number): Promise<void> => {
+      if (average?.isMeeting(step)) await average.meet(step, learner.trained, signal);
+    };
+    await meetAfter(step); // a trainer that went away from a meeting comes back to it
     const sizes = { ...modelFacts(model), s2: model.s2, tokens: model.tokens, videoEncoder: model.cfg.videoEncoder };
     const loader = new BatchLoader({
       mixture,
@@ -202,8 +221,10 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       startMs = performance.now();
       await appendFile(join(folder, STAGE_LOG), `${JSON.stringify(line)}\n`);
       onStep?.(line);
-      if (signal?.aborted || (step % stage.saveSteps === 0 && step < totalSteps)) await save();
+      const isSaved = average?.isMeeting(step) || (step % stage.saveSteps === 0 && step < totalSteps);
+      if (signal?.aborted || isSaved) await save();
       signal?.throwIfAborted();
+      await meetAfter(step);
       await new Promise(setImmediate);
     }
     await saveFinished(folder, files, learner);

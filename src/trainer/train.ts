@@ -2,24 +2,20 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend } from "../backend/backend.ts";
-import { registerCpuBackend } from "../backend/cpu/register.ts";
-import { registerCudaBackend } from "../backend/cuda/register.ts";
-import { createBackend, type DeviceName } from "../backend/registry.ts";
+import { type ComputeOptions, openTrainingBackend } from "./open-training-backend.ts";
 import type { Recipe } from "./recipe.ts";
+import { trainReplicas } from "./replicas.ts";
 import { writeReport } from "./report-page.ts";
 import { openRunFolder } from "./run-folder.ts";
 import { finishedModel } from "./saved-run.ts";
-import { type LoggedStep, type StageOptions, trainStage } from "./train-stage.ts";
+import type { LoggedStep, StageOptions } from "./train-stage.ts";
 
-/** Activations of a micro-batch come and go: memory that went back to the system would have to be cleared again by it. */
-const POOLED_BYTES = 3 * 2 ** 30;
-
-export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | "seed" | "onStep"> {
-  /** Default "auto", which is never "cuda". */
-  readonly device?: DeviceName;
-  /** Threads that compute. Default: as many as the machine runs at once. */
-  readonly threads?: number;
-  /** Instead of one for `device` and `threads`. */
+export interface TrainOptions
+  extends Omit<StageOptions, "backend" | "folder" | "seed" | "team" | "onStep">,
+    ComputeOptions {
+  /** Steps after which the replicas take the mean of their weights. Default 100. */
+  readonly averageSteps?: number;
+  /** Instead of one that is opened. */
   readonly backend?: Backend;
   /** Folder of the run. */
   readonly out: string;
@@ -30,26 +26,19 @@ export interface TrainOptions extends Omit<StageOptions, "backend" | "folder" | 
   readonly onStage?: (stage: string, model: string) => Promise<void>;
 }
 
-/** What computes. @throws DeviceError when that cannot run here. */
-export function openTrainingBackend({
-  device = "auto",
-  threads,
-  onWarning = () => {},
-}: Pick<TrainOptions, "device" | "threads" | "onWarning">): Backend {
-  registerCpuBackend();
-  registerCudaBackend();
-  const options = { pooledBytes: POOLED_BYTES, ...(threads !== undefined && { threads }) };
-  return createBackend(device, options, (reason) =>
-    onWarning(`computing without the native addon, which is very slow: ${reason}`),
-  );
-}
-
 /**
  * @returns Folder of the last stage's model.
  * @throws as `trainStage`.
  */
 export async function train(recipe: Recipe, options: TrainOptions): Promise<string> {
-  const { out, only, onStep, onStage, onWarning = () => {}, ...rest } = options;
+  const { out, only, onStep, onStage, onWarning = () => {}, device, threads, tf32, ...rest } = options;
+  const { replicas = 1, averageSteps = 100 } = options;
+  const compute = {
+    replicas,
+    ...(device && { device }),
+    ...(threads !== undefined && { threads }),
+    ...(tf32 && { tf32 }),
+  };
   const backend = options.backend ?? openTrainingBackend(options);
   await openRunFolder(out, recipe);
   let from = options.from;
@@ -62,15 +51,13 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<stri
       continue;
     }
     try {
-      from = await trainStage(stage, {
-        ...rest,
-        backend,
-        onWarning,
-        from,
-        folder: join(out, stage.name),
-        seed: recipe.seed,
-        onStep: (step) => onStep?.(stage.name, step),
-      });
+      const folder = join(out, stage.name);
+      const own = { ...rest, backend, onWarning, from, folder, seed: recipe.seed };
+      from = await trainReplicas(
+        stage,
+        { ...own, onStep: (step) => onStep?.(stage.name, step) },
+        { count: replicas, averageSteps, compute },
+      );
       await onStage?.(stage.name, from);
     } finally {
       await writeReport(out, recipe);

@@ -45,7 +45,7 @@ describe("contrastive pre-training", () => {
 
   it("stopped, it goes on to the same losses and the same bytes, heads included", async () => {
     const whole = await runs.run("straight", pairs({ epochs: 2 }));
-    const first = await runs.run("resumed", pairs({ epochs: 2 }), 3);
+    const first = await runs.run("resumed", pairs({ epochs: 2 }), { stopAfter: 3 });
     const second = await runs.run("resumed", pairs({ epochs: 2 }));
     expect([...first.losses, ...second.losses]).toEqual(whole.losses);
     expect(runs.weights("resumed").every((bytes, i) => bytes.equals(runs.weights("straight")[i]))).toBe(true);

@@ -20,8 +20,8 @@ describeOn("a run", cudaBackends(), (backend) => {
     const own = recipe({ optimizer: "muon", epochs: 2, saveSteps: 100 });
     const [onCpu, onCuda] = ["cpu", "cuda"].map((name) => `${name} ${backend.description}`);
     const expected = await runs.run(onCpu, own);
-    await runs.run(onCuda, own, 3, runs.start, backend);
-    const rest = await runs.run(onCuda, own, undefined, runs.start, backend);
+    await runs.run(onCuda, own, { stopAfter: 3, backend });
+    const rest = await runs.run(onCuda, own, { backend });
     expect(rest.losses).toHaveLength(3);
     for (const [i, loss] of rest.losses.entries()) expect(Math.abs(loss - expected.losses[3 + i])).toBeLessThan(1e-4);
   });

@@ -2,11 +2,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
-import type { Backend } from "../../src/backend/backend.ts";
 import { writeRandomCheckpoint } from "../../src/io/random-checkpoint.ts";
 import { readRegistry } from "../../src/loader/registry.ts";
 import type { Recipe, Stage } from "../../src/trainer/recipe.ts";
-import { train } from "../../src/trainer/train.ts";
+import { type TrainOptions, train } from "../../src/trainer/train.ts";
 import type { LoggedStep } from "../../src/trainer/train-stage.ts";
 
 /** One stage in which everything learns. */
@@ -87,26 +86,24 @@ export class SmallRuns {
 
   /**
    * Runs or goes on.
-   * @param stopAfter Step after which the user presses Ctrl-C.
-   * @param backend Default: the `cpu` backend.
+   * @param own.stopAfter Step after which the user presses Ctrl-C.
+   * @param own Others: as `train` takes them; default: from `start`, on the `cpu` backend with two threads.
    */
   async run(
     out: string,
-    own: Recipe,
-    stopAfter = Number.POSITIVE_INFINITY,
-    from = this.start,
-    backend?: Backend,
+    stages: Recipe,
+    { stopAfter = Number.POSITIVE_INFINITY, ...own }: Partial<TrainOptions> & { readonly stopAfter?: number } = {},
   ): Promise<SmallRun> {
     const controller = new AbortController();
     const [steps, warnings]: [LoggedStep[], string[]] = [[], []];
-    await train(own, {
-      from,
+    await train(stages, {
+      from: this.start,
       out: join(this.folder, out),
       registry: await readRegistry(join(this.folder, "registry.json")),
       mixture: null,
-      ...(backend && { backend }),
       threads: 2,
       decodeThreads: 0,
+      ...own,
       signal: controller.signal,
       onStep: (_, step) => {
         steps.push(step);

@@ -41,7 +41,7 @@ describe("nvila train", () => {
   });
 
   it("stopped or killed, it goes on to the same losses and the same bytes", async () => {
-    const first = await run("resumed", recipe(), 2);
+    const first = await run("resumed", recipe(), { stopAfter: 2 });
     expect(readdirSync(join(folder, "resumed/all")).sort()).toEqual(["checkpoint-2", "log.jsonl"]);
     // As a kill in the middle of saving and logging leaves it.
     mkdirSync(join(folder, "resumed/all/.checkpoint-3.partial-x"));
@@ -62,7 +62,7 @@ describe("nvila train", () => {
     const stage = recipe({ ...own, maxSteps: 12 });
     const { losses } = await run(name, stage);
     expect(losses[11]).toBeLessThan(losses[0] / 2);
-    const first = await run(`${name}, resumed`, stage, 5);
+    const first = await run(`${name}, resumed`, stage, { stopAfter: 5 });
     const second = await run(`${name}, resumed`, stage);
     expect([...first.losses, ...second.losses]).toEqual(losses);
     expect(weightsOf(`${name}, resumed`).every((bytes, i) => bytes.equals(weightsOf(name)[i]))).toBe(true);
@@ -108,8 +108,9 @@ describe("nvila train", () => {
   });
 
   it("refuses to go on with another recipe, an unknown mixture, and numbers that are none", async () => {
-    await run("other", recipe(), 1);
+    await run("other", recipe(), { stopAfter: 1 });
     await expect(run("other", recipe({ learningRate: 1e-3 }))).rejects.toThrow(/written by another recipe/);
+    await expect(run("rounded", recipe(), { tf32: true })).rejects.toThrow(/--device cuda beside --tf32/);
     await expect(run("unknown", recipe({ mixture: "clouds" }))).rejects.toThrow(/clouds/);
     await expect(run("none", { ...recipe(), stages: [{ ...STAGE, mixture: null }] })).rejects.toThrow(/--mixture/);
     cpSync(start, join(folder, "broken"), { recursive: true });
@@ -117,7 +118,9 @@ describe("nvila train", () => {
     const bytes = readFileSync(weights);
     bytes.writeFloatLE(Number.NaN, bytes.length - 4);
     writeFileSync(weights, bytes);
-    await expect(run("nan", recipe(), 9, join(folder, "broken"))).rejects.toThrow(/on the samples colours\[\d+\]/);
+    await expect(run("nan", recipe(), { from: join(folder, "broken") })).rejects.toThrow(
+      /on the samples colours\[\d+\]/,
+    );
     expect(readdirSync(join(folder, "nan/all"))).toEqual([]);
   });
 });

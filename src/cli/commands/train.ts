@@ -16,6 +16,7 @@ Examples:
   nvila train tiny --out ./run
   nvila train tiny --out ./run --max-minutes 60
   nvila train tiny --model ./start --data ./registry.json --mixture scenes+charts --out ./run
+  nvila train tiny --out ./run --device cuda --tf32 --replicas 4 --decode-threads 4 --keep-gib 48
   nvila train my-recipe.json --model ./start --data ./registry.json --out ./run --stages 4-image
 
 Recipes in the package: ${recipeNames().join(", ")}. Each stage has a folder in --out with log.jsonl and, when it is finished, model/; report.html shows the curves.
@@ -34,6 +35,9 @@ interface TrainFlags {
   readonly decodeThreads?: number;
   readonly keepGib?: number;
   readonly maxMinutes?: number;
+  readonly tf32?: boolean;
+  readonly replicas?: number;
+  readonly averageSteps?: number;
 }
 
 /** The reason of an abort at the end of --max-minutes. */
@@ -51,25 +55,49 @@ export function trainCommand(): Command {
     .option("--mixture <names>", "with --data: data of all stages, as a+b*2@subset (default: what the recipe names)")
     .option("--stages <names...>", "only these stages")
     .option("--max-minutes <n>", "save and stop after this time", wholeNumber(1))
-    .option("--threads <n>", "threads that compute", wholeNumber(1))
+    .option("--threads <n>", "threads that compute, of each replica", wholeNumber(1))
     .addOption(
       new Option("--device <name>", "what computes; cuda must be built first (npm run build:cuda)")
         .choices(["auto", "cpu", "reference", "cuda"])
         .default("auto"),
     )
-    .option("--decode-threads <n>", "threads that decode pictures and videos (default: 1)", wholeNumber(1))
+    .option(
+      "--decode-threads <n>",
+      "threads that decode pictures and videos, of each replica (default: 1)",
+      wholeNumber(1),
+    )
     .option(
       "--keep-gib <n>",
       "memory for prepared samples, so that one that comes again is not decoded again (default: none)",
       wholeNumber(1),
     )
+    .option("--tf32", "with --device cuda: products on tensor cores, their operands rounded to 11 bits")
+    .option(
+      "--replicas <n>",
+      "models that learn side by side, each in a thread with its share of the samples, and take the mean of their weights (default: 1)",
+      wholeNumber(1),
+    )
+    .option("--average-steps <n>", "with --replicas: steps from one mean to the next (default: 100)", wholeNumber(1))
     .addHelpText("after", EXAMPLES)
     .action((name: string, flags: TrainFlags) => withInterrupt((signal) => run(name, flags, signal)));
 }
 
 async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): Promise<void> {
   const recipe = readRecipe(name);
-  const { model, data, out, mixture, threads, device, decodeThreads, keepGib, maxMinutes } = flags;
+  const {
+    model,
+    data,
+    out,
+    mixture,
+    threads,
+    device,
+    decodeThreads,
+    keepGib,
+    maxMinutes,
+    tf32,
+    replicas,
+    averageSteps,
+  } = flags;
   const only = flags.stages;
   const unknown = only?.find((stage) => !recipe.stages.some((known) => known.name === stage));
   if (unknown !== undefined) {
@@ -87,6 +115,9 @@ async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): P
     ...(decodeThreads !== undefined && { decodeThreads }),
     ...(keepGib !== undefined && { keepBytes: keepGib * 2 ** 30 }),
     ...(only && { only }),
+    ...(tf32 && { tf32 }),
+    ...(replicas !== undefined && { replicas }),
+    ...(averageSteps !== undefined && { averageSteps }),
     ...(threads !== undefined && { threads }),
     signal,
     onStep: (stage: string, step: LoggedStep) => line.show(describeStep(stage, step)),

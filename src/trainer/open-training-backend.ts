@@ -1,0 +1,46 @@
+/** What computes the steps of a run: a backend that learns, opened by name. */
+import { availableParallelism } from "node:os";
+import type { Backend } from "../backend/backend.ts";
+import { registerCpuBackend } from "../backend/cpu/register.ts";
+import { registerCudaBackend } from "../backend/cuda/register.ts";
+import { createBackend, type DeviceName } from "../backend/registry.ts";
+import { RequestError } from "../util/errors.ts";
+
+/** Activations of a micro-batch come and go: memory that went back to the system would have to be cleared again by it. */
+const POOLED_BYTES = 3 * 2 ** 30;
+
+export interface ComputeOptions {
+  /** Default "auto", which is never "cuda". */
+  readonly device?: DeviceName;
+  /** Threads that compute, of each replica. Default: as many as the machine runs at once, shared out. */
+  readonly threads?: number;
+  /** `cuda`: products round their operands to TF32 (11 bits) and run on tensor cores. Default: no. */
+  readonly tf32?: boolean;
+  /**
+   * Copies of the model that learn side by side, each in a thread, from its share of the samples in batches of the recipe's size. Each has its own
+   * `decodeThreads`; they share `keepBytes`. Default 1.
+   */
+  readonly replicas?: number;
+  readonly onWarning?: (message: string) => void;
+}
+
+/** @throws DeviceError when it cannot run here, RequestError for options that do not go together. */
+export function openTrainingBackend({
+  device = "auto",
+  threads,
+  tf32 = false,
+  replicas = 1,
+  onWarning = () => {},
+}: ComputeOptions): Backend {
+  registerCpuBackend();
+  registerCudaBackend();
+  if (tf32 && device !== "cuda") {
+    throw new RequestError("train", `expected --device cuda beside --tf32, got ${device}. You can leave --tf32 out`);
+  }
+  const shared = replicas > 1 ? Math.max(1, Math.floor(availableParallelism() / replicas)) : undefined;
+  const own = threads ?? shared;
+  const options = { pooledBytes: POOLED_BYTES, tf32, ...(own !== undefined && { threads: own }) };
+  return createBackend(device, options, (reason) =>
+    onWarning(`computing without the native addon, which is very slow: ${reason}`),
+  );
+}
