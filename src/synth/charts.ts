@@ -3,50 +3,10 @@ import { Canvas, type Colour, type Point } from "./canvas.ts";
 import type { Dice } from "./dice.ts";
 import { type Drawn, type Exchange, listed, ONE_WORD, type SynthExample, still } from "./example.ts";
 import { anyFont, drawText, measureText, type Split, type TextStyle } from "./font.ts";
-import { anyHue, inkColour, paperTint, weather } from "./paper.ts";
+import { palette } from "./palettes.ts";
+import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox, fillCircle, fillPolygon, sector, strokeBox, strokePath } from "./shapes.ts";
 import { MONTHS, Writer } from "./words.ts";
-
-const PALETTES: Readonly<Record<Split, readonly (readonly Colour[])[]>> = {
-  train: [
-    [
-      [66, 110, 200],
-      [230, 120, 40],
-      [70, 160, 80],
-      [200, 60, 70],
-      [140, 100, 190],
-      [120, 90, 70],
-    ],
-    [
-      [30, 120, 140],
-      [240, 180, 50],
-      [190, 70, 110],
-      [90, 90, 100],
-      [110, 170, 60],
-      [60, 60, 160],
-    ],
-  ],
-  validation: [
-    [
-      [20, 90, 160],
-      [250, 150, 70],
-      [90, 190, 150],
-      [170, 50, 50],
-      [150, 150, 60],
-      [100, 60, 130],
-    ],
-  ],
-  test: [
-    [
-      [90, 70, 180],
-      [220, 90, 60],
-      [40, 150, 120],
-      [240, 190, 90],
-      [130, 40, 80],
-      [80, 130, 190],
-    ],
-  ],
-};
 
 interface Plot {
   readonly dice: Dice;
@@ -66,12 +26,6 @@ interface Plot {
 /** Whether values stand at the marks, grid lines are drawn, a frame is there: three in training, others elsewhere. */
 const LAYOUTS: Readonly<Record<Split, readonly number[]>> = { train: [0, 1, 2], validation: [3], test: [4] };
 
-/** Colours that no list has, for training; their hues lie apart. */
-function anyPalette(dice: Dice): Colour[] {
-  const first = dice.float(0, 6);
-  return Array.from({ length: 6 }, (_, i) => anyHue(dice, [0.4, 1], [0.35, 0.95], first + i));
-}
-
 /** Draws one chart of a random kind. */
 export function drawChart(dice: Dice, split: Split): SynthExample {
   const kind = dice.pick(["bar", "bar", "level bar", "line", "pie", "groups"] as const);
@@ -88,7 +42,7 @@ export function drawChart(dice: Dice, split: Split): SynthExample {
     split,
     page: new Canvas(width, height, paperTint(dice, split)),
     style: { font: anyFont(dice, split), size: dice.int(8, 10), colour: inkColour(dice, split) },
-    colours: dice.shuffle(split === "train" && dice.chance(0.5) ? anyPalette(dice) : dice.pick(PALETTES[split])),
+    colours: dice.shuffle(palette(dice, split)),
     labels,
     values: distinctValues(dice, count),
     layout: dice.pick(LAYOUTS[split]),
