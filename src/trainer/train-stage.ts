@@ -155,7 +155,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       if (found.state.fingerprint !== fingerprint) {
         throw new RequestError(
           "train",
-          `${found.folder} was written by another recipe, seed or data. You can use another folder, or delete this one`,
+          `${found.folder} was written by another recipe, seed, data or number of replicas. You can use another folder, or delete this one`,
         );
       }
       await restoreMoments(found.folder, learner, found.state);

@@ -15,7 +15,7 @@ import { readJsonFile } from "../io/json-file.ts";
 import { openSafetensors } from "../io/safetensors-file.ts";
 import { writeTensors } from "../io/write-tensors.ts";
 import { type Parameter, publishMasters } from "../train/parameters.ts";
-import { RequestError } from "../util/errors.ts";
+import { messageOf, RequestError } from "../util/errors.ts";
 import { storable } from "./saved-run.ts";
 
 /** How often a trainer looks for the others. */
@@ -81,12 +81,7 @@ export class WeightAverage {
   async meet(step: number, parameters: readonly Parameter[], signal?: AbortSignal): Promise<void> {
     const { member, size, every } = this.#team;
     const own = this.#file(step, member);
-    if (!existsSync(own)) {
-      await rm(`${own}.partial`, { force: true });
-      const masters = parameters.map(({ name, master }) => [name, storable(master)] as const);
-      await writeTensors(`${own}.partial`, new Map(masters));
-      await rename(`${own}.partial`, own);
-    }
+    if (!existsSync(own)) await leave(own, parameters);
     await this.#others(step, signal);
     const files = Array.from({ length: size }, (_, i) => openSafetensors(this.#file(step, i), { isMapped: false }));
     for (const { name, master } of parameters) {
@@ -99,10 +94,10 @@ export class WeightAverage {
       master.backend.copy(master.storage, 0, master.backend.wrap("f32", mean));
     }
     await publishMasters(parameters);
-    const before = step % every === 0 ? step - every : step - (step % every);
-    await rm(this.#file(before, member), { force: true });
+    await rm(this.#file(Math.floor((step - 1) / every) * every, member), { force: true }); // of the meeting before
   }
 
+  /** Returns when the weights of all are there. */
   async #others(step: number, signal: AbortSignal | undefined): Promise<void> {
     const { size, patienceMs = 3_600_000 } = this.#team;
     const end = performance.now() + patienceMs;
@@ -124,5 +119,18 @@ export class WeightAverage {
 
   #file(step: number, member: number): string {
     return join(this.#team.folder, `${step}-${member}.safetensors`);
+  }
+}
+
+/** Writes the masters' values to a file that is there as a whole or not at all. */
+async function leave(path: string, parameters: readonly Parameter[]): Promise<void> {
+  const partial = `${path}.partial`;
+  try {
+    await rm(partial, { force: true });
+    await writeTensors(partial, new Map(parameters.map(({ name, master }) => [name, storable(master)] as const)));
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw new RequestError("train", `cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }
 }

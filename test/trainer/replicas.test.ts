@@ -59,11 +59,13 @@ describe("a meeting", () => {
     expect(readdirSync(join(folder, "mean")).filter((name) => name.startsWith("20-"))).toEqual([]);
   });
 
-  it("refuses members that count otherwise, and does not wait for ever, nor when it was stopped", async () => {
+  it("refuses members that count otherwise, does not wait for ever nor when it was stopped, and says what cannot be written", async () => {
     const first = await WeightAverage.join(team("odd", 0, { patienceMs: 50 }), 25);
     await expect(WeightAverage.join(team("odd", 1, { every: 5 }), 25)).rejects.toThrow(/"every":5.*"every":10/);
     await expect(WeightAverage.join(team("odd", 2), 30)).rejects.toThrow(/"totalSteps":30.*"totalSteps":25/);
     await expect(first.meet(10, [parameter(1)])).rejects.toThrow(/member 1 of 3 at step 10/);
+    rmSync(join(folder, "odd"), { recursive: true });
+    await expect(first.meet(10, [parameter(1)])).rejects.toThrow(/\[train\] cannot write .*10-0\.safetensors/);
     const patient = await WeightAverage.join(team("stopped", 0), 25);
     const waiting = patient.meet(10, [parameter(1)], AbortSignal.timeout(50));
     await expect(waiting).rejects.toThrow(/timeout/i);

@@ -120,7 +120,7 @@ async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): P
     ...(averageSteps !== undefined && { averageSteps }),
     ...(threads !== undefined && { threads }),
     signal,
-    onStep: (stage: string, step: LoggedStep) => line.show(describeStep(stage, step)),
+    onStep: (stage: string, step: LoggedStep) => line.show(describeStep(stage, step, replicas)),
     onWarning: (message: string) => {
       line.clear();
       process.stderr.write(`nvila: warning: ${message}\n`);
@@ -161,11 +161,13 @@ async function given({
 function describeStep(
   stage: string,
   { step, totalSteps, loss, answerLoss, rows, samples, seconds }: LoggedStep,
+  replicas = 1,
 ): string {
   const left = Math.round(((totalSteps - step) * seconds) / 60);
+  const each = replicas > 1 ? `${replicas} × ` : "";
   const ofAnswers = answerLoss === null ? "" : `(answers ${answerLoss.toFixed(4)}) `;
   return (
     `${stage} ${formatBar(step / totalSteps)} step ${step}/${totalSteps} loss ${loss.toFixed(4)} ${ofAnswers}` +
-    `${(samples / seconds).toFixed(1)} samples/s ${Math.round(rows / seconds)} rows/s, ${left} min left`
+    `${each}${(samples / seconds).toFixed(1)} samples/s ${Math.round(rows / seconds)} rows/s, ${left} min left`
   );
 }
