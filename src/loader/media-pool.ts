@@ -1,5 +1,6 @@
 /** A few threads that prepare media, so that the thread that trains never waits for a decoder while work is ahead. */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { startThread } from "../io/start-thread.ts";
 import { RequestError } from "../util/errors.ts";
 import { type MediaJob, type MediaOptions, type PreparedMedia, prepareMedia } from "./prepare-media.ts";
 
@@ -25,7 +26,9 @@ export class MediaPool implements AsyncDisposable {
   /** @param threads 0 prepares in the calling thread. */
   constructor(options: MediaOptions, threads: number) {
     this.#options = options;
-    this.#workers = Array.from({ length: threads }, () => startWorker(options));
+    this.#workers = Array.from({ length: threads }, () =>
+      startThread(import.meta.url, "./media-worker", { workerData: options, name: "nvila-media" }),
+    );
     for (const worker of this.#workers) {
       worker.on("message", (reply: Reply) => this.#receive(reply));
       worker.on("error", (error) => this.#fail(error));
@@ -69,10 +72,4 @@ export class MediaPool implements AsyncDisposable {
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
-}
-
-function startWorker(options: MediaOptions): Worker {
-  const isSource = import.meta.url.endsWith(".ts");
-  const entry = isSource ? "./media-worker-from-sources.mjs" : "./media-worker.js";
-  return new Worker(new URL(entry, import.meta.url), { workerData: options, name: "nvila-media", execArgv: [] });
 }

@@ -11,11 +11,11 @@ const POOLED_BYTES = 3 * 2 ** 30;
 
 export interface ComputeOptions {
   /** Default "auto", which is never "cuda". */
-  readonly device?: DeviceName;
+  readonly device?: DeviceName | undefined;
   /** Threads that compute, of each replica. Default: as many as the machine runs at once, shared out. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** `cuda`: products round their operands to TF32 (11 bits) and run on tensor cores. Default: no. */
-  readonly tf32?: boolean;
+  readonly tf32?: boolean | undefined;
   /**
    * Copies of the model that learn side by side, each in a thread, from its share of the samples in batches of the recipe's size. Each has its own
    * `decodeThreads`; they share `keepBytes`. Default 1.

@@ -5,7 +5,8 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { startThread } from "../io/start-thread.ts";
 import { RequestError } from "../util/errors.ts";
 import type { ComputeOptions } from "./open-training-backend.ts";
 import type { Stage } from "./recipe.ts";
@@ -29,7 +30,7 @@ export interface Replicas {
 export interface ReplicaJob {
   readonly stage: Stage;
   readonly options: Omit<StageOptions, "backend" | "signal" | "onStep" | "onWarning">;
-  readonly replicas: Replicas;
+  readonly compute: Replicas["compute"];
 }
 
 /** What it says. */
@@ -56,8 +57,10 @@ export async function trainReplicas(stage: Stage, options: StageOptions, replica
   const failure = new AbortController();
   const others = Array.from({ length: replicas.count - 1 }, (_, i) => {
     const folder = join(shared, String(i + 1));
-    return new Replica({ stage, options: { ...plain, folder, team: team(i + 1) }, replicas }, onWarning, (error) =>
-      failure.abort(error),
+    return new Replica(
+      { stage, options: { ...plain, folder, team: team(i + 1) }, compute: replicas.compute },
+      onWarning,
+      (error) => failure.abort(error),
     );
   });
   const stop = (): void => {
@@ -85,13 +88,7 @@ class Replica {
   readonly #worker: Worker;
 
   constructor(job: ReplicaJob, onWarning: StageOptions["onWarning"], onFailure: (error: unknown) => void) {
-    const isSource = import.meta.url.endsWith(".ts");
-    const entry = isSource ? "./replica-worker-from-sources.mjs" : "./replica-worker.js";
-    this.#worker = new Worker(new URL(entry, import.meta.url), {
-      workerData: job,
-      name: "nvila-replica",
-      execArgv: [],
-    });
+    this.#worker = startThread(import.meta.url, "./replica-worker", { workerData: job, name: "nvila-replica" });
     this.ended = new Promise((resolve, reject) => {
       let failed: { readonly error: unknown } | null = null;
       const fail = (error: unknown): void => {

@@ -72,7 +72,7 @@ export interface StageOptions {
   /** Bytes of prepared samples that are kept for when they come again. Default 0. */
   readonly keepBytes?: number;
   /** The trainers that share the stage's samples, this one among them. Default: it is alone. */
-  readonly team?: Team | undefined;
+  readonly team?: Team;
   readonly signal?: AbortSignal;
   readonly onStep?: (step: LoggedStep) => void;
   readonly onWarning?: (message: string) => void;

@@ -33,12 +33,7 @@ export interface TrainOptions
 export async function train(recipe: Recipe, options: TrainOptions): Promise<string> {
   const { out, only, onStep, onStage, onWarning = () => {}, device, threads, tf32, ...rest } = options;
   const { replicas = 1, averageSteps = 100 } = options;
-  const compute = {
-    replicas,
-    ...(device && { device }),
-    ...(threads !== undefined && { threads }),
-    ...(tf32 && { tf32 }),
-  };
+  const compute = { device, threads, tf32, replicas };
   const backend = options.backend ?? openTrainingBackend(options);
   await openRunFolder(out, recipe);
   let from = options.from;

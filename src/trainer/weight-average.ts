@@ -7,11 +7,12 @@
  * stays until all have come to the next.
  */
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { readJsonFile } from "../io/json-file.ts";
+import { writeWholeFile } from "../io/new-folder.ts";
 import { openSafetensors } from "../io/safetensors-file.ts";
 import { writeTensors } from "../io/write-tensors.ts";
 import { type Parameter, publishMasters } from "../train/parameters.ts";
@@ -52,8 +53,7 @@ export class WeightAverage {
     await mkdir(folder, { recursive: true });
     const own = { size, every, totalSteps };
     const path = (i: number): string => join(folder, `member-${i}.json`);
-    await writeFile(`${path(member)}.partial`, `${JSON.stringify(own)}\n`);
-    await rename(`${path(member)}.partial`, path(member));
+    await writeWholeFile(path(member), `${JSON.stringify(own)}\n`);
     for (let i = 0; i < size; i++) {
       if (!existsSync(path(i))) continue;
       const theirs = agreementSchema.safeParse(readJsonFile(path(i)));
@@ -109,10 +109,8 @@ export class WeightAverage {
             `expected the weights of member ${i} of ${size} at step ${step}, but they did not come in ${Math.round(patienceMs / 1000)} s. You can start all members again: they go on`,
           );
         }
-        await pause(LOOK_MS, undefined, signal && { signal }).catch((error: unknown) => {
-          signal?.throwIfAborted();
-          throw error;
-        });
+        await pause(LOOK_MS);
+        signal?.throwIfAborted();
       }
     }
   }

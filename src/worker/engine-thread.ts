@@ -2,10 +2,11 @@
  * One life of the engine's thread, seen from the main thread: starts it, loads the model, passes requests over. When the thread ends, by
  * whatever, everything that was open ends with an error. It keeps the process alive only while there is something to do.
  */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { EngineHandle, EngineStats } from "../engine/engine.ts";
 import type { RequestEvents, RequestReport } from "../engine/running.ts";
 import type { EngineRequest } from "../engine/sequence.ts";
+import { startThread } from "../io/start-thread.ts";
 import { EngineError, messageOf } from "../util/errors.ts";
 import {
   type ConstraintBasis,
@@ -36,7 +37,7 @@ export class EngineThread implements EngineHandle {
   constructor(setup: ThreadSetup, onWarning: (message: string) => void, constraintBasis: () => ConstraintBasis) {
     this.#onWarning = onWarning;
     this.#constraintBasis = constraintBasis;
-    this.#worker = startWorker(setup);
+    this.#worker = startThread(import.meta.url, "./engine-worker", { workerData: setup, name: "nvila-engine" });
     this.#worker.on("message", (message: FromEngine) => this.#receive(message));
     this.#worker.on("messageerror", (error) => this.#die(error));
     this.#worker.on("error", (error) => this.#die(error));
@@ -146,14 +147,6 @@ export class EngineThread implements EngineHandle {
   #rest(): void {
     if (this.#open.size === 0 && this.#loading === null) this.#worker.unref();
   }
-}
-
-/** The compiled entry, or beside sources the one that reads sources. */
-function startWorker(setup: ThreadSetup): Worker {
-  const isSource = import.meta.url.endsWith(".ts");
-  const entry = isSource ? "./engine-worker-from-sources.mjs" : "./engine-worker.js";
-  // Flags of the process, such as --import, are its own affair.
-  return new Worker(new URL(entry, import.meta.url), { workerData: setup, name: "nvila-engine", execArgv: [] });
 }
 
 /** Times of the threads' common clock as those of `performance.now()` here. */

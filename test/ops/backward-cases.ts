@@ -5,17 +5,14 @@
 import type { Backend, Operand } from "../../src/backend/backend.ts";
 import { type TrainingBackend, trainingOf } from "../../src/backend/training-backend.ts";
 import { elementCount, type Shape } from "../../src/core/shape.ts";
+import type { AttentionSizes } from "./attention-cases.ts";
 import type { OpCase } from "./cases.ts";
-import type { InputSpec } from "./inputs.ts";
+import { type InputSpec, sizes } from "./inputs.ts";
 
 export type BackwardOpName = Exclude<keyof TrainingBackend, "sigmoidContrastive" | "muon">;
 
 const DTYPES = ["f32", "bf16", "f16"] as const;
 const x = (shape: Shape, more: Partial<InputSpec> = {}): InputSpec => ({ dtype: "f32", shape, ...more });
-const sizes = (values: Readonly<Record<string, unknown>>): string =>
-  Object.entries(values)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(" ");
 
 interface Backward {
   readonly op: BackwardOpName;
@@ -123,13 +120,7 @@ const normCases = [1, 2, 7, 8, 9, 16, 17, 36, 100, 1152].flatMap((C, i): OpCase[
   ];
 });
 
-interface AttentionCase {
-  readonly T: number;
-  readonly S: number;
-  readonly H: number;
-  readonly Hkv: number;
-  readonly D: number;
-  readonly causal: boolean;
+interface AttentionCase extends AttentionSizes {
   readonly q?: readonly number[];
   readonly k?: readonly number[];
 }

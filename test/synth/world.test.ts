@@ -141,13 +141,16 @@ describe("world", () => {
       for (let index = 0; index < 12; index++) {
         const example = drawExample(family, split, 3, index);
         expect(example.exchanges.length).toBeGreaterThan(0);
-        expect(example.caption).toMatch(
-          family === "letters"
-            ? /^[A-Z0-9]{1,64}$/
-            : family === "words"
-              ? /^[!-~]/
-              : /^(<\d+\.\d> <\d+\.\d> )?[A-Z].{10,}\.$/,
-        );
+        const written = example.frames[0].places.map(({ text }) => text).join("");
+        if (family === "lines") expect(example.caption.replaceAll("; ", "")).toBe(`A note: ${written}.`);
+        else
+          expect(example.caption).toMatch(
+            family === "letters"
+              ? /^[A-Z0-9]{1,64}$/
+              : family === "words"
+                ? /^[!-~]/
+                : /^(<\d+\.\d> <\d+\.\d> )?[A-Z].{12,}\.$/,
+          );
         for (const { question, answers, chance, metric } of example.exchanges) {
           expect(question.length * answers[0].length, `${question} → ${answers}`).toBeGreaterThan(0);
           expect(chance).toBeGreaterThanOrEqual(0);
@@ -171,7 +174,7 @@ describe("world", () => {
       const all = frames.flatMap(({ places, width, height }) => places.map((place) => ({ ...place, width, height })));
       expect(all.length).toBeGreaterThan(0);
       for (const { x, y, text, width, height } of all) {
-        expect(text).toMatch(/^( ?\S+| )$/);
+        expect(text).toMatch(family === "charts" ? /^( highest| lowest| largest| smallest|\S+| )$/ : /^(\S+| )$/);
         expect(x > 0 && x < width && y > 0 && y < height, `${text} at ${x}, ${y} of ${width} × ${height}`).toBe(true);
       }
       const read = all.map(({ text }) => text).join("");

@@ -1,5 +1,0 @@
-/** The media thread where nothing was compiled: tsx, a development dependency, reads the sources in this thread too. */
-import { register } from "tsx/esm/api";
-
-register();
-await import("./media-worker.ts");
