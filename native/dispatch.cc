@@ -35,6 +35,20 @@ Kernels kernels() {
   return kernels;
 }
 }  // namespace amx
+
+namespace amx_bf16 {
+LinearFn linear;
+PatchEmbedFn patch_embed;
+
+// The kernels of amx but for products of f32 matrices.
+Kernels kernels() {
+  Kernels kernels = amx::kernels();
+  kernels.isa = "amx-bf16";
+  kernels.linear = linear;
+  kernels.patch_embed = patch_embed;
+  return kernels;
+}
+}  // namespace amx_bf16
 #endif
 
 const Kernels* find_kernels(const char* isa) {
@@ -42,6 +56,12 @@ const Kernels* find_kernels(const char* isa) {
 #if defined(NVILA_HAS_AMX)
   if ((is_any || std::strcmp(isa, "amx") == 0) && take_amx()) {
     static const Kernels kernels = amx::kernels();
+    return &kernels;
+  }
+#endif
+#if defined(NVILA_HAS_AMX)
+  if (std::strcmp(isa, "amx-bf16") == 0 && take_amx()) {
+    static const Kernels kernels = amx_bf16::kernels();
     return &kernels;
   }
 #endif

@@ -21,7 +21,7 @@ extern const FusedKernels fused_kernels;
 
 const FusedKernels* find_fused_kernels(const char* isa) {
 #if defined(NVILA_HAS_AVX512)
-  if (std::strcmp(isa, "avx512") == 0 || std::strcmp(isa, "amx") == 0) return &avx512::fused_kernels;
+  if (std::strcmp(isa, "avx512") == 0 || std::strncmp(isa, "amx", 3) == 0) return &avx512::fused_kernels;
 #endif
 #if defined(NVILA_HAS_AVX2)
   if (std::strcmp(isa, "avx2") == 0) return &avx2::fused_kernels;

@@ -164,7 +164,8 @@ struct Kernels {
 #undef NVILA_FIELD
 };
 
-// The kernels of instruction set `isa` ("scalar", "avx2", "avx512", "amx"), or of the best one when `isa` is empty.
+// The kernels of instruction set `isa` ("scalar", "avx2", "avx512", "amx"), or of the best one when `isa` is empty; "amx-bf16": amx with the products
+// of f32 matrices rounded to bf16, for training, only by name.
 // Null when this build does not have it or this processor cannot run it.
 const Kernels* find_kernels(const char* isa);
 

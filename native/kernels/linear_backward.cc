@@ -2,8 +2,6 @@
 //   dx[T, C] = dy[T, M] · weight[M, C]        rows of weight are packed as they lie
 //   d_weight[M, C] += dy[T, M]ᵀ · x[T, C]     both are packed as they lie: the depth runs over T
 // Each sum runs over its depth in one fixed order, whatever the threads are.
-#include <cstring>
-
 #include "backward.h"
 #include "multiply.h"
 #include "weights.h"
@@ -14,29 +12,6 @@ namespace NVILA_ISA {
 namespace {
 
 constexpr int64_t kBiasColumns = 64;  // of one task: four lines of every row
-
-// panel[depth][kTileM] from w[depth][columns] with stride; missing columns are 0.
-template <typename W>
-void pack_rows(float* panel, const W* w, int64_t stride, int64_t depth, int64_t columns) {
-  for (int64_t k = 0; k < depth; k++, panel += kTileM, w += stride) {
-    if (columns == kTileM) {
-      for (int v = 0; v < kVectors; v++) store(panel + v * F32::width, load_weight(w + v * F32::width));
-    } else {
-      for (int64_t m = 0; m < kTileM; m++) panel[m] = m < columns ? widen(w + m) : 0.0f;
-    }
-  }
-}
-
-// panel[depth][kTileT] from x[depth][rows] with stride; missing rows are 0.
-void pack_columns(float* panel, const float* x, int64_t stride, int64_t depth, int64_t rows) {
-  for (int64_t k = 0; k < depth; k++, panel += kTileT, x += stride) {
-    if (rows == kTileT) {
-      std::memcpy(panel, x, kTileT * sizeof(float));
-    } else {
-      for (int64_t t = 0; t < kTileT; t++) panel[t] = t < rows ? x[t] : 0.0f;
-    }
-  }
-}
 
 // sums[columns] += Σ_t dy[t], dy with stride.
 void add_columns(float* sums, const float* dy, int64_t stride, int64_t T, int64_t columns) {
@@ -66,8 +41,8 @@ Status linear_backward_input(ThreadPool& pool, float* dx, const float* dy, Weigh
   with_dtype(weight, [&](auto* w) {
     status = multiply(
         pool, dx, T, M, C, {{nullptr, DType::kF32}, false},
-        [=](float* panel, int64_t t, int64_t k, int64_t depth, int64_t rows) { pack_x(panel, dy + t * M + k, M, depth, rows); },
-        [=](float* panel, int64_t c, int64_t k, int64_t depth, int64_t columns) { pack_rows(panel, w + k * C + c, C, depth, columns); });
+        [=](Packed* panel, int64_t t, int64_t k, int64_t depth, int64_t rows) { x_from_rows(panel, dy + t * M + k, M, depth, rows); },
+        [=](Packed* panel, int64_t c, int64_t k, int64_t depth, int64_t columns) { w_from_columns(panel, w + k * C + c, C, depth, columns); });
   });
   return status;
 }
@@ -82,8 +57,8 @@ Status linear_backward_weight(ThreadPool& pool, float* d_weight, float* d_bias, 
   if (!d_weight || C == 0) return Status::kOk;
   return multiply(
       pool, d_weight, M, T, C, {{nullptr, DType::kF32}, true},
-      [=](float* panel, int64_t m, int64_t k, int64_t depth, int64_t rows) { pack_columns(panel, dy + k * M + m, M, depth, rows); },
-      [=](float* panel, int64_t c, int64_t k, int64_t depth, int64_t columns) { pack_rows(panel, x + k * C + c, C, depth, columns); });
+      [=](Packed* panel, int64_t m, int64_t k, int64_t depth, int64_t rows) { x_from_columns(panel, dy + k * M + m, M, depth, rows); },
+      [=](Packed* panel, int64_t c, int64_t k, int64_t depth, int64_t columns) { w_from_columns(panel, x + k * C + c, C, depth, columns); });
 }
 
 }  // namespace NVILA_ISA

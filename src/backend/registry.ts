@@ -13,6 +13,8 @@ export interface BackendOptions {
   readonly int4Activations?: Int4Activations;
   /** `cuda`: products round their operands to TF32 (11 bits) and run on tensor cores. Default: no. */
   readonly tf32?: boolean;
+  /** `cpu`: products of f32 matrices round their operands to bf16 (8 bits) and run on AMX tiles, which it must have. Default: no. */
+  readonly bf16?: boolean;
   /** Freed memory that is kept for reuse, in bytes. Default: 192 MiB. */
   readonly pooledBytes?: number;
 }

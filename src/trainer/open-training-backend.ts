@@ -16,6 +16,8 @@ export interface ComputeOptions {
   readonly threads?: number | undefined;
   /** `cuda`: products round their operands to TF32 (11 bits) and run on tensor cores. Default: no. */
   readonly tf32?: boolean | undefined;
+  /** `cpu` with AMX: products round their operands to bf16 (8 bits) and run on its tiles. Default: no. */
+  readonly bf16?: boolean | undefined;
   /**
    * Copies of the model that learn side by side, each in a thread, from its share of the samples in batches of the recipe's size. Each has its own
    * `decodeThreads`; they share `keepBytes`. Default 1.
@@ -29,6 +31,7 @@ export function openTrainingBackend({
   device = "auto",
   threads,
   tf32 = false,
+  bf16 = false,
   replicas = 1,
   onWarning = () => {},
 }: ComputeOptions): Backend {
@@ -37,9 +40,12 @@ export function openTrainingBackend({
   if (tf32 && device !== "cuda") {
     throw new RequestError("train", `expected --device cuda beside --tf32, got ${device}. You can leave --tf32 out`);
   }
+  if (bf16 && device !== "cpu" && device !== "auto") {
+    throw new RequestError("train", `expected --device cpu beside --bf16, got ${device}. You can leave --bf16 out`);
+  }
   const shared = replicas > 1 ? Math.max(1, Math.floor(availableParallelism() / replicas)) : undefined;
   const own = threads ?? shared;
-  const options = { pooledBytes: POOLED_BYTES, tf32, ...(own !== undefined && { threads: own }) };
+  const options = { pooledBytes: POOLED_BYTES, tf32, bf16, ...(own !== undefined && { threads: own }) };
   return createBackend(device, options, (reason) =>
     onWarning(`computing without the native addon, which is very slow: ${reason}`),
   );

@@ -31,9 +31,9 @@ export interface TrainOptions
  * @throws as `trainStage`.
  */
 export async function train(recipe: Recipe, options: TrainOptions): Promise<string> {
-  const { out, only, onStep, onStage, onWarning = () => {}, device, threads, tf32, ...rest } = options;
+  const { out, only, onStep, onStage, onWarning = () => {}, device, threads, tf32, bf16, ...rest } = options;
   const { replicas = 1, averageSteps = 100 } = options;
-  const compute = { device, threads, tf32, replicas };
+  const compute = { device, threads, tf32, bf16, replicas };
   const backend = options.backend ?? openTrainingBackend(options);
   await openRunFolder(out, recipe);
   let from = options.from;

@@ -66,7 +66,8 @@ const linearSizes = [
   [2, 800, 70],
 ] as const;
 
-const linearCases = linearSizes.flatMap(([T, C, M], i): OpCase[] => [
+/** Both gradients of a linear layer. */
+export const linearBackward = ([T, C, M]: readonly [number, number, number], i = 0): OpCase[] => [
   backward({
     op: "linearBackwardInput",
     name: sizes({ T, C, M, weight: DTYPES[i % 3] }),
@@ -86,7 +87,8 @@ const linearCases = linearSizes.flatMap(([T, C, M], i): OpCase[] => [
     run: (training, [dWeight, dBias], [dy, input]) =>
       training.linearBackwardWeight(dWeight, i % 4 === 3 ? null : dBias, dy, input),
   }),
-]);
+];
+const linearCases = linearSizes.flatMap(linearBackward);
 
 const normCases = [1, 2, 7, 8, 9, 16, 17, 36, 100, 1152].flatMap((C, i): OpCase[] => {
   const T = [1, 3, 40, 130][i % 4];

@@ -8,10 +8,12 @@ import type { TrainingBinding } from "./training-binding.ts";
 
 /** Slowest first. A build has those of its processor family, a processor runs some of these. */
 export const INSTRUCTION_SETS = ["scalar", "avx2", "avx512", "amx"] as const;
+/** amx with products of f32 matrices whose operands are rounded to bf16: for training, by name only. */
+export const BF16_SET = "amx-bf16";
 export type InstructionSet = (typeof INSTRUCTION_SETS)[number];
 
 export interface Binding extends TrainingBinding {
-  /** @param isa One of INSTRUCTION_SETS, or "" for the best one. @throws Error when this machine cannot run it. */
+  /** @param isa One of INSTRUCTION_SETS, BF16_SET, or "" for the best one. @throws Error when this machine cannot run it. */
   createContext(threads: number, isa: string): NativeContext;
   describe(context: NativeContext): { isa: string; threads: number };
 

@@ -31,7 +31,7 @@ import { weightArray, weightCode } from "./weight-argument.ts";
 export interface CpuOptions {
   /** Threads that compute, the calling one included. */
   readonly threads: number;
-  /** One of INSTRUCTION_SETS. Default: the environment's NVILA_CPU_ISA, else the best that this machine runs. */
+  /** One of INSTRUCTION_SETS, or BF16_SET. Default: the environment's NVILA_CPU_ISA, else the best that this machine runs. */
   readonly isa?: string;
   /** What activations are rounded to in front of an int4 weight. Default: int8. */
   readonly int4Activations?: Int4Activations;

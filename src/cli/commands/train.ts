@@ -36,6 +36,7 @@ interface TrainFlags {
   readonly keepGib?: number;
   readonly maxMinutes?: number;
   readonly tf32?: boolean;
+  readonly bf16?: boolean;
   readonly replicas?: number;
   readonly averageSteps?: number;
 }
@@ -72,6 +73,7 @@ export function trainCommand(): Command {
       wholeNumber(1),
     )
     .option("--tf32", "with --device cuda: products on tensor cores, their operands rounded to 11 bits")
+    .option("--bf16", "on a processor with AMX: products on its tiles, their operands rounded to 8 bits")
     .option(
       "--replicas <n>",
       "models that learn side by side, each in a thread with its share of the samples, and take the mean of their weights (default: 1)",
@@ -95,6 +97,7 @@ async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): P
     keepGib,
     maxMinutes,
     tf32,
+    bf16,
     replicas,
     averageSteps,
   } = flags;
@@ -116,6 +119,7 @@ async function run(name: string, flags: TrainFlags, interrupted: AbortSignal): P
     ...(keepGib !== undefined && { keepBytes: keepGib * 2 ** 30 }),
     ...(only && { only }),
     ...(tf32 && { tf32 }),
+    ...(bf16 && { bf16 }),
     ...(replicas !== undefined && { replicas }),
     ...(averageSteps !== undefined && { averageSteps }),
     ...(threads !== undefined && { threads }),
