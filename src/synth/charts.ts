@@ -1,7 +1,18 @@
 /** Charts after ChartQA: bars, lines, pies, groups with a legend. Numbers may be off by 5 %. */
 import { Canvas, type Colour, type Point } from "./canvas.ts";
+import {
+  askChart,
+  askedMarks,
+  askedPairs,
+  extremesOf,
+  type Marks,
+  SHARE_WORDS,
+  sizeOf,
+  stepsToExtremes,
+  VALUE_WORDS,
+} from "./chart-questions.ts";
 import type { Dice } from "./dice.ts";
-import { type Drawn, type Exchange, listed, ONE_WORD, type SynthExample, still } from "./example.ts";
+import { type Drawn, type Exchange, listed, type SynthExample, still } from "./example.ts";
 import { anyFont, drawText, measureText, type Split, type TextStyle } from "./font.ts";
 import { palette } from "./palettes.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
@@ -56,7 +67,7 @@ export function drawChart(dice: Dice, split: Split): SynthExample {
   const draw = { bar: drawBars, "level bar": drawLevelBars, line: drawLine, pie: drawPie, groups: drawGroups }[kind];
   const { exchanges, caption } = draw(plot);
   const example = still(dice, split, weather(plot.page, dice), `${kind} ${plot.layout}`, {
-    exchanges: [...exchanges, ask("What is the title of the chart?", title, "title", 0)],
+    exchanges: [...exchanges, askChart("What is the title of the chart?", title, "title", 0)],
     caption: `${title}, ${caption}.`,
   });
   return split === "train" ? { ...example, exchanges: valuesLast(example.exchanges) } : example;
@@ -64,12 +75,8 @@ export function drawChart(dice: Dice, split: Split): SynthExample {
 
 /** What follows from values is asked before them: else it could be answered from the conversation, without the picture. */
 function valuesLast(exchanges: readonly Exchange[]): Exchange[] {
-  const isValue = ({ kind }: Exchange): boolean => kind === "value" || kind === "share";
+  const isValue = ({ kind }: Exchange): boolean => kind === "value" || kind === "share" || kind === "found";
   return [...exchanges.filter((exchange) => !isValue(exchange)), ...exchanges.filter(isValue)];
-}
-
-function ask(question: string, answer: string, kind: string, chance: number): Exchange {
-  return { question: question + ONE_WORD, answers: [answer], metric: "relaxed", kind, chance };
 }
 
 /** Values that differ so much that a reader can order them. */
@@ -80,31 +87,16 @@ function distinctValues(dice: Dice, count: number): number[] {
   }
 }
 
-/** Of which marks the value is asked: of one of them; in training, where a question costs little, of all. */
-function askedMarks({ dice, split }: Plot, count: number): number[] {
-  const one = dice.int(0, count - 1);
-  return split === "train" ? Array.from({ length: count }, (_, i) => i) : [one];
-}
-
-/** Pairs of marks to compare: one, or in training three. */
-function askedPairs({ dice, split }: Plot, count: number): number[][] {
-  return Array.from({ length: split === "train" ? 3 : 1 }, () => dice.sample([...Array(count).keys()], 2));
-}
-
-function questions(plot: Plot, what: string): Exchange[] {
-  const { labels, values } = plot;
-  const marks = askedMarks(plot, labels.length);
-  const pairs = askedPairs(plot, labels.length);
-  const best = labels[values.indexOf(Math.max(...values))];
-  const worst = labels[values.indexOf(Math.min(...values))];
-  const one = 1 / labels.length;
+function questions({ dice, split, labels, values }: Plot, what: string): Exchange[] {
+  const marks: Marks = { labels, values, where: "", words: VALUE_WORDS };
+  const asked = askedMarks(dice, split, labels.length);
+  const pairs = askedPairs(dice, split, labels.length);
   return [
-    ...marks.map((i) => ask(`What is the value of ${labels[i]}?`, String(values[i]), "value", 1 / 19)),
-    ask(`Which has the highest value?`, best, "highest", one),
-    ask(`Which has the lowest value?`, worst, "lowest", one),
-    ask(`How many ${what} are there?`, String(labels.length), "count", 1 / 4),
+    ...asked.map((i) => sizeOf(marks, i)),
+    ...extremesOf(marks),
+    askChart(`How many ${what} are there?`, String(labels.length), "count", 1 / 4),
     ...pairs.map(([a, b]) =>
-      ask(
+      askChart(
         `What is the difference between ${labels[a]} and ${labels[b]}?`,
         String(Math.abs(values[a] - values[b])),
         "difference",
@@ -112,9 +104,15 @@ function questions(plot: Plot, what: string): Exchange[] {
       ),
     ),
     ...pairs.map(([a, b]) =>
-      ask(`Is ${labels[a]} greater than ${labels[b]}?`, values[a] > values[b] ? "yes" : "no", "compare", 1 / 2),
+      askChart(`Is ${labels[a]} greater than ${labels[b]}?`, values[a] > values[b] ? "yes" : "no", "compare", 1 / 2),
     ),
+    ...steps(dice, split, marks),
   ];
+}
+
+/** Only training climbs in steps. */
+function steps(dice: Dice, split: Split, marks: Marks): Exchange[] {
+  return split === "train" ? stepsToExtremes(dice, marks) : [];
 }
 
 function valuesInWords({ labels, values }: Plot): string {
@@ -288,12 +286,12 @@ function drawPie(plot: Plot): Drawn {
   }
   const legend = (i: number): Point => ({ x: legendX + style.size / 2, y: top + 10 + (i * 2.2 + 0.5) * style.size });
   noteExtremes(plot, shares, legend, ["largest", "smallest"]);
-  const marks = askedMarks(plot, labels.length);
+  const marks: Marks = { labels, values: shares, where: "", words: SHARE_WORDS };
   const exchanges = [
-    ...marks.map((i) => ask(`What is the share of ${labels[i]}?`, `${shares[i]}%`, "share", 1 / 15)),
-    ask("Which has the largest share?", labels[shares.indexOf(Math.max(...shares))], "highest", 1 / labels.length),
-    ask("Which has the smallest share?", labels[shares.indexOf(Math.min(...shares))], "lowest", 1 / labels.length),
-    ask("How many slices are there?", String(labels.length), "count", 1 / 4),
+    ...askedMarks(plot.dice, plot.split, labels.length).map((i) => sizeOf(marks, i)),
+    ...extremesOf(marks),
+    askChart("How many slices are there?", String(labels.length), "count", 1 / 4),
+    ...steps(plot.dice, plot.split, marks),
   ];
   return { exchanges, caption: `a pie chart: ${listed(labels.map((label, k) => `${label} ${shares[k]}%`))}` };
 }
@@ -329,27 +327,14 @@ function drawGroups(plot: Plot): Drawn {
     fillBox(page, { x, y: bottom + 20, width: style.size, height: style.size }, colours[s]);
     x += style.size + 5 + drawText(page, name, { x: x + style.size + 5, y: bottom + 20 }, style) + 14;
   }
-  const marks = askedMarks(plot, labels.length);
+  const asked = askedMarks(dice, plot.split, labels.length);
   const shown = plot.split === "train" ? [0, 1] : [dice.int(0, 1)];
   const exchanges = [
-    ...shown.flatMap((s) => [
-      ...marks.map((i) =>
-        ask(`What is the value of ${labels[i]} in ${series[s]}?`, String(values[s][i]), "value", 1 / 19),
-      ),
-      ask(
-        `Which has the highest value in ${series[s]}?`,
-        labels[values[s].indexOf(Math.max(...values[s]))],
-        "highest",
-        1 / 3,
-      ),
-      ask(
-        `Which has the lowest value in ${series[s]}?`,
-        labels[values[s].indexOf(Math.min(...values[s]))],
-        "lowest",
-        1 / 3,
-      ),
-    ]),
-    ask("How many series does the legend show?", "2", "legend", 1),
+    ...shown.flatMap((s) => {
+      const marks: Marks = { labels, values: values[s], where: ` in ${series[s]}`, words: VALUE_WORDS };
+      return [...asked.map((i) => sizeOf(marks, i)), ...extremesOf(marks), ...steps(dice, plot.split, marks)];
+    }),
+    askChart("How many series does the legend show?", "2", "legend", 1),
   ];
   const groups = series.map((name, k) => `in ${name} ${listed(labels.map((label, l) => `${label} ${values[k][l]}`))}`);
   return { exchanges, caption: `a chart of groups: ${groups.join("; ")}` };
