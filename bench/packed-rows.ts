@@ -25,7 +25,7 @@ const SIGLIP_FC2: Size = { format: "int8", C: 4304, M: 1152 };
 const QWEN2_HEAD: Size = { format: "int8", C: 1536, M: 151_646 };
 
 export const PACKED_ROWS: readonly RowGroup[] = [
-  [1, 2, 4, 8, 16].map((T) => coldRow(T, QWEN2_UP)),
+  [1, 2, 4, 8, 16, 32].map((T) => coldRow(T, QWEN2_UP)),
   [1, 8].map((T) => coldRow(T, QWEN2_DOWN)),
   [1, 8].map((T) => coldRow(T, QWEN2_HEAD)),
   [1, 8].map((T) => coldRow(T, SIGLIP_FC1)),

@@ -25,13 +25,15 @@ struct alignas(64) TileShapes {
   uint8_t rows[16] = {};
 };
 
-// While one of these lives, this thread's tiles 0 … 3 hold sums, 4 and 5 codes, 6 and 7 weights, of `inputs` inputs (a multiple of 4, ≤ 64).
+// While one of these lives, this thread's tiles 0 … 3 hold sums, 4 and 5 codes, 6 and 7 weights, of `inputs` inputs (a multiple of 4, ≤ 64)
+// and of `rows` rows (≤ 32), the first 16 in even numbers of sums and in 4, the others in odd ones and in 5: fewer take less time.
 class Tiles {
  public:
-  explicit Tiles(int64_t inputs) {
+  explicit Tiles(int64_t inputs, int64_t rows = 2 * kAmxRows) {
     TileShapes shapes;
     for (int i = 0; i < 8; i++) {
-      shapes.rows[i] = static_cast<uint8_t>(i < 6 ? kAmxRows : inputs / 4);
+      const int64_t own = i % 2 == 0 || rows <= kAmxRows ? smaller(rows, kAmxRows) : rows - kAmxRows;
+      shapes.rows[i] = static_cast<uint8_t>(i < 6 ? own : inputs / 4);
       shapes.row_bytes[i] = static_cast<uint16_t>(i == 4 || i == 5 ? inputs : 64);
     }
     _tile_loadconfig(&shapes);

@@ -110,6 +110,41 @@ void int4_amx_panels(const Int4Product& product, int64_t p, int64_t row, int64_t
   product.finish<panels>(memory.acc, acc_stride, p, row, count);
 }
 
+// Panels [first, last) times rows [row, row + count), at most 32. Weights are read once, as one stream: a group is unpacked right in front of
+// its products, which leave the memory time to bring the next.
+template <int group, int tiles>
+void int4_amx_few(const Int4Product& product, int64_t first, int64_t last, int64_t row, int64_t count, void* scratch) {
+  constexpr int64_t kInputs = group < kTileInputs ? group : kTileInputs;  // of a tile
+  constexpr int64_t kUnit = group < kBlock ? kBlock : group;              // inputs unpacked at a time
+  const Tiles registers(kInputs, count);
+  uint8_t* unpacked = static_cast<uint8_t*>(scratch);  // [2][kUnit · 16]: one is written while tiles are loaded from the other
+  int32_t* sums = reinterpret_cast<int32_t*>(unpacked + 2 * kUnit * kPanel);
+  float* acc = reinterpret_cast<float*>(sums + kRowsAtOnce * kPanel);
+  const int64_t all = product.sizes.groups;
+  const Int4Codes x = product.codes(row, 0);
+  for (int64_t p = first; p < last; p++) {
+    const Int4Groups weights = product.groups(p, 0);
+    for (int64_t g = 0; g < all; g += kUnit / group) {
+      const Int4Groups here = product.groups(p, g);
+      for (int64_t line = 0; line < kUnit / 2 * kPanel; line += 64) __builtin_prefetch(here.codes + kAheadBytes + line, 0, 3);
+      uint8_t* to = unpacked + (g * group / kUnit & 1) * kUnit * kPanel;
+      unpack<group>(to, here, kUnit / group);
+      for (int64_t i = g; i < g + kUnit / group; i++) {
+        zero_sums<tiles, 1>();
+        for (int64_t k = 0; k < group; k += kInputs) {
+          const uint8_t* w = to + ((i - g) * group + k) * kPanel;
+          add_tiles<tiles, 1, true>(x.codes + i * group + k, x.stride, w, w);
+        }
+        store_tiles<tiles, 1>(sums, 0);
+        const F32 scales = load_scales(weights, i, 0);
+        if (i == 0) add_scaled<false>(acc, sums, scales, x, i, count);
+        else add_scaled<true>(acc, sums, scales, x, i, count);
+      }
+    }
+    product.finish<1>(acc, 0, p, row, count);
+  }
+}
+
 // Panels [first, last) times rows [row, row + count).
 template <int group>
 void int4_amx(const Int4Product& product, int64_t first, int64_t last, int64_t row, int64_t count, void* scratch) {

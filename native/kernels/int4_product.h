@@ -7,6 +7,8 @@
 namespace nvila {
 namespace NVILA_ISA {
 
+constexpr int64_t kAheadBytes = 4096;  // of the prefetch of weights that few rows read once
+
 struct Int4Product {
   const uint8_t* packed;
   PackedHeader header;

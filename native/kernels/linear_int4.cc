@@ -21,14 +21,13 @@ namespace {
 constexpr int64_t kDirectRows = 16;                   // up to here every tile unpacks weights in registers
 constexpr int64_t kDepth = 1024;                      // inputs of a depth block: 16 KiB unpacked stay in L1 while all rows of a chunk run past them
 #if defined(NVILA_ISA_AMX)
-constexpr int64_t kVectorRows = 8;                    // up to here vectors are faster than tiles
+constexpr int64_t kVectorRows = 4;                    // up to here vectors are faster than tiles
 constexpr int64_t kChunkBytes = int64_t{1280} << 10;  // of a chunk's codes, all inputs: they stay in L2 while panels run past them
 constexpr int64_t kMostChunkRows = 576, kLeastChunkRows = 96, kRowUnit = 48;  // multiples of tiles and of 1, 2 and 3 bytes
 #else
 constexpr int64_t kChunkBytes = int64_t{192} << 10;
 constexpr int64_t kMostChunkRows = 120, kLeastChunkRows = 24, kRowUnit = 3 * kInt4Rows;
 #endif
-constexpr int64_t kAheadBytes = 4096;                 // of the prefetch for few rows
 
 // acc[count][16] += rows [row, row + count) over all groups of a panel from its nibbles, in tiles of R rows and what is left. Each tile
 // prefetches its share of the next panel.
@@ -115,7 +114,9 @@ size_t task_bytes(int64_t rows) {
 template <int group>
 void panels_times_rows(const Int4Product& product, int64_t first, int64_t last, int64_t row, int64_t count, void* memory) {
 #if defined(NVILA_ISA_AMX)
-  if (count > kVectorRows) return int4_amx<group>(product, first, last, row, count, memory);
+  if (count > kRowsAtOnce) return int4_amx<group>(product, first, last, row, count, memory);
+  if (count > kAmxRows) return int4_amx_few<group, 2>(product, first, last, row, count, memory);
+  if (count > kVectorRows) return int4_amx_few<group, 1>(product, first, last, row, count, memory);
 #endif
   float* acc = static_cast<float*>(memory);
   for (int64_t panel = first; panel < last; panel++) {
