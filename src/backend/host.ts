@@ -22,8 +22,8 @@ export class HostMemory {
   readonly #maxPooledBytes: number;
   #pooledBytes = 0;
 
-  /** @param maxPooledBytes Freed memory kept for reuse; more is left to the garbage collector. Default 192 MiB. */
-  constructor(maxPooledBytes = 192 * 1024 * 1024) {
+  /** @param maxPooledBytes Freed memory kept for reuse; more is left to the garbage collector. Default 128 MiB. */
+  constructor(maxPooledBytes = 128 * 1024 * 1024) {
     this.#maxPooledBytes = maxPooledBytes;
   }
 

@@ -15,7 +15,7 @@ export interface BackendOptions {
   readonly tf32?: boolean;
   /** `cpu`: products of f32 matrices round their operands to bf16 (8 bits) and run on AMX tiles, which it must have. Default: no. */
   readonly bf16?: boolean;
-  /** Freed memory that is kept for reuse, in bytes. Default: 192 MiB. */
+  /** Freed memory that is kept for reuse, in bytes. Default: 128 MiB. */
   readonly pooledBytes?: number;
 }
 

@@ -35,7 +35,7 @@ export interface CpuOptions {
   readonly isa?: string;
   /** What activations are rounded to in front of an int4 weight. Default: int8. */
   readonly int4Activations?: Int4Activations;
-  /** Freed memory that is kept for reuse, in bytes. Default: 192 MiB. */
+  /** Freed memory that is kept for reuse, in bytes. Default: 128 MiB. */
   readonly pooledBytes?: number | undefined;
 }
 

@@ -80,7 +80,7 @@ export type MediaInput =
 export type StageTap = (stage: "vision" | "blocks" | "projected", x: Tensor) => void;
 
 /** Bound of the activations of one batch of tiles or blocks; at least one runs whatever it needs. */
-const MAX_BATCH_BYTES = 150e6;
+const MAX_BATCH_BYTES = 100e6;
 /** The same on a wide backend. */
 const MAX_WIDE_BATCH_BYTES = 2e9;
 
