@@ -8,7 +8,7 @@
 namespace nvila {
 namespace NVILA_ISA {
 
-constexpr int64_t kAmxDepth = 1024;  // inputs of a depth block: two panels are 32 KiB unpacked
+constexpr int64_t kAmxDepth = 512;  // inputs of a depth block: two panels are 16 KiB unpacked
 constexpr int64_t kRowsAtOnce = 2 * kAmxRows;
 
 // to[16 lines][16][4] = the weights of a block, a byte each, minus their zero points: `low` of its first 32 inputs, `high` of the others.
@@ -38,28 +38,33 @@ NVILA_INLINE void unpack(uint8_t* to, const Int4Groups& weights, int64_t groups)
   }
 }
 
-// acc[count][16] (+)= sums[count][16] · scale of weights · scale of codes, for a group.
-template <bool adds>
-NVILA_INLINE void add_scaled(float* acc, const int32_t* sums, F32 scales, const Int4Codes& x, int64_t g, int64_t count) {
+// acc[count][16] (+)= Σ sums[count][16] · scale of weights · scale of codes over `groups` groups from g on, in their order; the sums of a group
+// lie `stride` numbers behind those of the one before.
+template <int groups, bool adds>
+NVILA_INLINE void add_scaled(float* acc, const int32_t* sums, int64_t stride, const F32 (&scales)[2], const Int4Codes& x, int64_t g, int64_t count) {
 #pragma GCC unroll 4
   for (int64_t r = 0; r < count; r++) {
-    const F32 sum = {_mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kPanel))};
-    const F32 old = adds ? load(acc + r * kPanel) : zero();
-    store(acc + r * kPanel, fma(sum, scales * splat(x.scales[r * x.groups + g]), old));
+    F32 total = adds ? load(acc + r * kPanel) : zero();
+#pragma GCC unroll 2
+    for (int i = 0; i < groups; i++) {
+      const F32 sum = {_mm512_cvtepi32_ps(_mm512_load_si512(sums + i * stride + r * kPanel))};
+      total = fma(sum, scales[i] * splat(x.scales[r * x.groups + g + i]), total);
+    }
+    store(acc + r * kPanel, total);
   }
 }
 
 // Working memory of a task.
 struct Int4AmxMemory {
   uint8_t* unpacked;  // [2][kAmxDepth · 16]
-  int32_t* sums;      // [2][kRowsAtOnce][16]
+  int32_t* sums;      // [2 groups][2 panels][kRowsAtOnce][16]
   float* acc;         // [2][rows][16]
 
-  static size_t bytes(int64_t rows) { return static_cast<size_t>(2 * kAmxDepth * kPanel + 8 * kPanel * (kRowsAtOnce + rows)); }
+  static size_t bytes(int64_t rows) { return static_cast<size_t>(2 * kAmxDepth * kPanel + 8 * kPanel * (2 * kRowsAtOnce + rows)); }
   explicit Int4AmxMemory(void* memory)
       : unpacked(static_cast<uint8_t*>(memory)),
         sums(reinterpret_cast<int32_t*>(unpacked + 2 * kAmxDepth * kPanel)),
-        acc(reinterpret_cast<float*>(sums + 2 * kRowsAtOnce * kPanel)) {}
+        acc(reinterpret_cast<float*>(sums + 4 * kRowsAtOnce * kPanel)) {}
 };
 
 // Panels p … p + panels − 1 times rows [row, row + count).
@@ -84,7 +89,7 @@ void int4_amx_panels(const Int4Product& product, int64_t p, int64_t row, int64_t
       const int64_t rows = smaller(kRowsAtOnce, count - t);
       const auto run = [&](auto tiles) {
         constexpr int n = decltype(tiles)::count;
-        for (int64_t g = 0; g < groups; g++) {
+        const auto multiply = [&](int64_t g, int32_t* sums) {
           if (t == 0) {
             for (int64_t line = 0; line < share; line += 64) __builtin_prefetch(next + (first + g) * share + line, 0, 2);
           }
@@ -93,13 +98,25 @@ void int4_amx_panels(const Int4Product& product, int64_t p, int64_t row, int64_t
             const uint8_t* w = memory.unpacked + k * kPanel;
             add_tiles<n, panels, true>(x.codes + k, stride, w, w + unpacked_stride);
           }
-          store_tiles<n, panels>(memory.sums, kSumsStride);
+          store_tiles<n, panels>(sums, kSumsStride);
+        };
+        if (first + groups == all) product.fetch_out<panels>(p, row + t, rows);
+        // Two groups at a time: acc is read and written half as often.
+        for (int64_t g = 0; g < groups; g += 2) {
+          const bool is_pair = g + 1 < groups;
+          multiply(g, memory.sums);
+          if (is_pair) multiply(g + 1, memory.sums + 2 * kSumsStride);
           for (int i = 0; i < panels; i++) {
             float* acc = memory.acc + i * acc_stride + t * kPanel;
             const int32_t* sums = memory.sums + i * kSumsStride;
-            const F32 scales = load_scales(weights[i], g, 0);
-            if (first + g == 0) add_scaled<false>(acc, sums, scales, x, g, rows);
-            else add_scaled<true>(acc, sums, scales, x, g, rows);
+            const F32 scales[2] = {load_scales(weights[i], g, 0), load_scales(weights[i], is_pair ? g + 1 : g, 0)};
+            const auto add = [&](auto pair) {
+              constexpr int some = decltype(pair)::count;
+              if (first + g == 0) add_scaled<some, false>(acc, sums, 2 * kSumsStride, scales, x, g, rows);
+              else add_scaled<some, true>(acc, sums, 2 * kSumsStride, scales, x, g, rows);
+            };
+            if (is_pair) add(Rows<2>());
+            else add(Rows<1>());
           }
         }
       };
@@ -136,9 +153,9 @@ void int4_amx_few(const Int4Product& product, int64_t first, int64_t last, int64
           add_tiles<tiles, 1, true>(x.codes + i * group + k, x.stride, w, w);
         }
         store_tiles<tiles, 1>(sums, 0);
-        const F32 scales = load_scales(weights, i, 0);
-        if (i == 0) add_scaled<false>(acc, sums, scales, x, i, count);
-        else add_scaled<true>(acc, sums, scales, x, i, count);
+        const F32 scales[2] = {load_scales(weights, i, 0), zero()};
+        if (i == 0) add_scaled<1, false>(acc, sums, 0, scales, x, i, count);
+        else add_scaled<1, true>(acc, sums, 0, scales, x, i, count);
       }
     }
     product.finish<1>(acc, 0, p, row, count);

@@ -32,6 +32,16 @@ struct Int4Product {
     return {rows.codes + row * rows.stride + g * header.group, rows.stride, rows.scales + at, rows.sums + at, rows.groups};
   }
 
+  // Brings what `finish` will write near.
+  template <int panels>
+  void fetch_out(int64_t panel, int64_t row, int64_t count) const {
+    float* target = out + row / bytes_of_code * M + panel * kPanel;
+    for (int64_t t = 0; t < count / bytes_of_code; t++, target += M) {
+      __builtin_prefetch(target, 1, 2);
+      __builtin_prefetch(target + panels * kPanel - 1, 1, 2);
+    }
+  }
+
   // Rows of out, columns of `panels` panels from `panel` on, from acc[panels][count][16], `stride` numbers apart, of rows of codes
   // [row, row + count). Neighbouring panels go together, because a row of out is a page of its own.
   template <int panels>
