@@ -111,6 +111,8 @@ describe("nvila train", () => {
     await run("other", recipe(), { stopAfter: 1 });
     await expect(run("other", recipe({ learningRate: 1e-3 }))).rejects.toThrow(/written by another recipe/);
     await expect(run("rounded", recipe(), { tf32: true })).rejects.toThrow(/--device cuda beside --tf32/);
+    const elsewhere = { bf16: true, device: "reference" } as const;
+    await expect(run("rounded", recipe(), elsewhere)).rejects.toThrow(/--device cpu beside --bf16/);
     await expect(run("unknown", recipe({ mixture: "clouds" }))).rejects.toThrow(/clouds/);
     await expect(run("none", { ...recipe(), stages: [{ ...STAGE, mixture: null }] })).rejects.toThrow(/--mixture/);
     cpSync(start, join(folder, "broken"), { recursive: true });
