@@ -19,7 +19,6 @@ export interface ChartWords {
   readonly unit: "" | "%";
   readonly most: string;
   readonly least: string;
-  readonly more: string;
   /** Of guessing a size. */
   readonly chance: number;
 }
@@ -29,7 +28,6 @@ export const VALUE_WORDS: ChartWords = {
   unit: "",
   most: "highest",
   least: "lowest",
-  more: "greater",
   chance: 1 / 19,
 };
 export const SHARE_WORDS: ChartWords = {
@@ -37,7 +35,6 @@ export const SHARE_WORDS: ChartWords = {
   unit: "%",
   most: "largest",
   least: "smallest",
-  more: "larger",
   chance: 1 / 15,
 };
 

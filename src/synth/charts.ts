@@ -170,7 +170,7 @@ function noteExtremes(
   { page }: Plot,
   values: readonly number[],
   place: (i: number) => Point,
-  [most, least] = ["highest", "lowest"],
+  { most, least } = VALUE_WORDS,
 ): void {
   page.places.push({ ...place(values.indexOf(Math.max(...values))), text: ` ${most}` });
   page.places.push({ ...place(values.indexOf(Math.min(...values))), text: ` ${least}` });
@@ -285,7 +285,7 @@ function drawPie(plot: Plot): Drawn {
     angle = end;
   }
   const legend = (i: number): Point => ({ x: legendX + style.size / 2, y: top + 10 + (i * 2.2 + 0.5) * style.size });
-  noteExtremes(plot, shares, legend, ["largest", "smallest"]);
+  noteExtremes(plot, shares, legend, SHARE_WORDS);
   const marks: Marks = { labels, values: shares, where: "", words: SHARE_WORDS };
   const exchanges = [
     ...askedMarks(plot.dice, plot.split, labels.length).map((i) => sizeOf(marks, i)),
