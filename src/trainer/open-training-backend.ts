@@ -46,7 +46,8 @@ export function openTrainingBackend({
   const shared = replicas > 1 ? Math.max(1, Math.floor(availableParallelism() / replicas)) : undefined;
   const own = threads ?? shared;
   const options = { pooledBytes: POOLED_BYTES, tf32, bf16, ...(own !== undefined && { threads: own }) };
-  return createBackend(device, options, (reason) =>
+  // What must round is not left to whatever else runs here.
+  return createBackend(bf16 ? "cpu" : device, options, (reason) =>
     onWarning(`computing without the native addon, which is very slow: ${reason}`),
   );
 }
