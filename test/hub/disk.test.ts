@@ -15,7 +15,7 @@ afterEach(async () => {
   await bench.close();
 });
 
-const partial = (): string => join(bench.modelDir, "blobs", `${tagOf(WEIGHTS)}.incomplete`);
+const partial = (): string => bench.partialPath(WEIGHTS);
 const fault = (code: string): Error => Object.assign(new Error(`${code}: injected`), { code });
 
 type Handle = Awaited<ReturnType<typeof open>>;

@@ -240,7 +240,7 @@ export class FakeHub {
     }
     if (how?.kind === "stall") return;
     if (how?.kind === "drop") {
-      await sleep(5); // lets the bytes leave first
+      await sleep(30); // a client that is torn away drops what it has not read yet
       response.destroy();
     } else response.end();
   }

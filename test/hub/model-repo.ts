@@ -1,11 +1,11 @@
 /** A small model repository, short time limits and a fresh cache folder, for the tests of downloads. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { HubTiming } from "../../src/hub/hub-timing.ts";
 import { type PulledModel, type PullOptions, pullModel } from "../../src/hub/pull-model.ts";
-import { bytesOf, type FakeFile, FakeHub, type FakeRepo } from "./fake-hub.ts";
+import { bytesOf, type FakeFile, FakeHub, type FakeRepo, tagOf } from "./fake-hub.ts";
 
 export const REPO_ID = "test-org/tiny-model";
 export const COMMIT = "5f0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b";
@@ -77,6 +77,9 @@ export const HUB_VARIABLES: readonly string[] = [
 /** In memory where there is such a folder: downloads wait for the disk before they count. */
 export const SCRATCH = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
+/** Bytes of a file; 0 where there is none. */
+export const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
 /** A hub with the repository and an empty cache. */
 export class Bench {
   readonly hub: FakeHub;
@@ -107,6 +110,11 @@ export class Bench {
   /** `models--org--name` in the cache. */
   get modelDir(): string {
     return join(this.cacheDir, "models--test-org--tiny-model");
+  }
+
+  /** Where an unfinished file lies. */
+  partialPath(file: FakeFile): string {
+    return join(this.modelDir, "blobs", `${tagOf(file)}.incomplete`);
   }
 
   pull(options: PullOptions = {}, hubId: string = REPO_ID): Promise<PulledModel> {

@@ -1,7 +1,7 @@
 /** Downloads against a hub that misbehaves: what is retried, what is resumed, and that nothing wrong is ever kept. */
 import { createHash } from "node:crypto";
 import { mkdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { PullProgress } from "../../src/hub/pull-progress.ts";
@@ -27,7 +27,7 @@ function requests(): Seen[] {
   return bench.hub.seen.filter(isWeights);
 }
 
-const partial = (): string => join(bench.modelDir, "blobs", `${tagOf(WEIGHTS)}.incomplete`);
+const partial = (): string => bench.partialPath(WEIGHTS);
 
 async function putPartial(content: Buffer): Promise<void> {
   await mkdir(dirname(partial()), { recursive: true });

@@ -1,10 +1,11 @@
 /** Downloads by several processes: killed in the middle, two at once, a full disk, limits of the system. */
 import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { bytesOf, type FakeFile, type FakeRepo, type Seen, tagOf } from "./fake-hub.ts";
-import { Bench, COMMIT, CONFIG, KIB, REPO_ID } from "./model-repo.ts";
+import { Bench, COMMIT, CONFIG, KIB, REPO_ID, sizeOf } from "./model-repo.ts";
 import { reportOf, startPull, until } from "./processes.ts";
 
 const BIG: FakeFile = { path: "model.safetensors", content: bytesOf(3000 * KIB, 7), isLarge: true };
@@ -22,25 +23,29 @@ beforeEach(async () => {
 afterEach(() => bench.close());
 
 const isBig = (seen: Seen): boolean => seen.path.endsWith(`/content/${tagOf(BIG)}`);
-const partial = (): string => join(bench.modelDir, "blobs", `${tagOf(BIG)}.incomplete`);
 const slowly = (chunk: number): void => {
   bench.hub.fault = (seen) => (isBig(seen) ? { kind: "slow", chunk, everyMs: 5 } : null);
 };
 
 describe("a process that is killed", () => {
   it("leaves nothing half-visible; the next one takes its lock at once and goes on from its bytes", async () => {
-    slowly(32 * KIB);
+    bench.hub.fault = (seen) => (isBig(seen) ? { kind: "stall", after: 1000 * KIB } : null);
+    const locks = join(bench.cacheDir, ".locks/models--test-org--tiny-model");
     const running = startPull({ endpoint: bench.hub.endpoint, cacheDir: bench.cacheDir });
-    await until(() => bench.hub.fileBytes(BIG) > 1000 * KIB);
+    const others = FILES.filter((name) => name !== BIG.path).map((name) =>
+      join(bench.modelDir, "snapshots", COMMIT, name),
+    );
+    // by what has reached the disk: what the server sent may still be under way
+    await until(() => others.every(existsSync) && readdirSync(locks).length === 1);
+    await until(() => sizeOf(bench.partialPath(BIG)) >= 512 * KIB);
     running.child.kill("SIGKILL");
     await running.ended;
-    const kept = (await stat(partial())).size;
-    expect(kept).toBeGreaterThanOrEqual(512 * KIB); // at most a block and what was under way are lost
-    expect(BIG.content.subarray(0, kept).equals(await readFile(partial()))).toBe(true);
+    const kept = (await stat(bench.partialPath(BIG))).size;
+    expect(kept).toBeGreaterThanOrEqual(512 * KIB);
+    expect(BIG.content.subarray(0, kept).equals(await readFile(bench.partialPath(BIG)))).toBe(true);
     expect(await bench.listed("refs")).toEqual([]);
     expect(await bench.listed("blobs")).not.toContain(tagOf(BIG));
     expect(await bench.listed(`snapshots/${COMMIT}`)).not.toContain(BIG.path);
-    const locks = join(bench.cacheDir, ".locks/models--test-org--tiny-model");
     expect(await readdir(locks)).toEqual([`${tagOf(BIG)}.nvila.lock`]);
     await expect(bench.pull({ offline: true })).rejects.toThrow("is not in the cache");
     await expect(bench.pull({ offline: true, revision: COMMIT })).rejects.toThrow(": model.safetensors missing");
@@ -139,7 +144,7 @@ describe.skipIf(!hasPrlimit)("a limit on the size of files", () => {
     const wrapper = ["prlimit", `--fsize=${1000 * KIB}`];
     const report = await reportOf(startPull({ endpoint: bench.hub.endpoint, cacheDir: bench.cacheDir }, wrapper));
     expect(report.error).toMatch(/\(EFBIG\): the file is larger than this file system or `ulimit -f` allows/);
-    expect((await stat(partial())).size).toBe(1000 * KIB);
+    expect((await stat(bench.partialPath(BIG))).size).toBe(1000 * KIB);
     expect(await bench.listed("refs")).toEqual([]);
     const before = bench.hub.fileBytes(BIG);
     expect(await bench.differing(await bench.pull(), BIG_REPO)).toEqual([]);
