@@ -127,8 +127,8 @@ export interface Backend {
   wrap(dtype: DType, data: HostArray): Storage;
   /** Elements [start, start + length) of `storage`, sharing its memory. */
   view(storage: Storage, start: number, length: number): Storage;
-  /** Copies device memory to a new host array. */
-  read(storage: Storage): Promise<HostArray>;
+  /** Copies device memory to `into`, an array of the same type and length, or to a new one. */
+  read(storage: Storage, into?: HostArray): Promise<HostArray>;
 
   // — operations —
   /** out[T, M] = x[T, C] · weight[M, C]ᵀ (+ bias[M]). */

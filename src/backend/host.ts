@@ -74,8 +74,11 @@ export class HostMemory {
     return { dtype, length, array: array.subarray(start, start + length), isOwned: false };
   }
 
-  async read(storage: Storage): Promise<HostArray> {
-    return (storage as HostStorage).array.slice();
+  async read(storage: Storage, into?: HostArray): Promise<HostArray> {
+    const { array } = storage as HostStorage;
+    if (into === undefined) return array.slice();
+    into.set(array);
+    return into;
   }
 
   copy(target: Storage, targetStart: number, source: Storage): void {

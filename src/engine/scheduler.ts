@@ -6,7 +6,7 @@
  * A request is admitted when there are blocks for its whole prompt. When an answer needs a block and there is none, the youngest request
  * gives its blocks back and is computed anew later. Knows no model: arithmetic comes from a `Runner`.
  */
-import { readAndRelease, scopeSteps } from "../tensor/scope.ts";
+import { Readback, scopeSteps } from "../tensor/scope.ts";
 import { BusyError, RequestError } from "../util/errors.ts";
 import { BlockManager } from "./block-manager.ts";
 import { Jobs } from "./jobs.ts";
@@ -43,6 +43,7 @@ export class Scheduler {
   readonly #blocks: BlockManager;
   readonly #vision: VisionCache;
   readonly #jobs: Jobs;
+  readonly #logits = new Readback();
   /** By arrival. */
   #waiting: Running[] = [];
   /** By admission. */
@@ -207,7 +208,7 @@ export class Scheduler {
       for (;;) {
         const result = steps.next();
         if (result.done) {
-          const logits = await readAndRelease(result.value); // [B, V]
+          const logits = await this.#logits.readAndRelease(result.value); // [B, V]
           const V = logits.length / items.length;
           for (const [i, item] of items.entries()) this.#take(item, logits.subarray(i * V, (i + 1) * V));
           return true;

@@ -4,6 +4,7 @@
  * so that a driver can stop, report progress or serve someone else between two steps.
  */
 import type { Backend, Storage } from "../backend/backend.ts";
+import { elementCount } from "../core/shape.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Work in steps: each `yield` is a point where a driver may pause, abort or report. Yields one unit of work done. */
@@ -107,11 +108,23 @@ export function release(tensor: Tensor): void {
 }
 
 /** The f32 values of a tensor, which is freed; for drivers. */
-export async function readAndRelease(tensor: Tensor): Promise<Float32Array> {
+export async function readAndRelease(tensor: Tensor, into?: Float32Array): Promise<Float32Array> {
   try {
-    return await tensor.readF32();
+    return await tensor.readF32(into);
   } finally {
     release(tensor);
+  }
+}
+
+/** Reads tensors one after the other to the same memory: new arrays of megabytes at every step keep the collector at work. */
+export class Readback {
+  #memory = new Float32Array(0);
+
+  /** As `readAndRelease`; the values last until the next call. */
+  readAndRelease(tensor: Tensor): Promise<Float32Array> {
+    const length = elementCount(tensor.shape);
+    if (this.#memory.length < length) this.#memory = new Float32Array(length);
+    return readAndRelease(tensor, this.#memory.subarray(0, length));
   }
 }
 

@@ -59,13 +59,13 @@ export class Tensor implements Operand {
     return new Tensor(this.backend, view, [end - start, ...rest], this.root, this.offset + start * width);
   }
 
-  /** Copies the elements to the host, in their own dtype (bf16 and f16 as bits). */
-  read(): Promise<HostArray> {
-    return this.backend.read(this.storage);
+  /** Copies the elements to the host, in their own dtype (bf16 and f16 as bits): to `into`, which has as many, or to a new array. */
+  read(into?: HostArray): Promise<HostArray> {
+    return this.backend.read(this.storage, into);
   }
 
   /** Copies f32 elements to the host. @throws ShapeError never; the dtype must be f32. */
-  async readF32(): Promise<Float32Array> {
-    return (await this.read()) as Float32Array;
+  async readF32(into?: Float32Array): Promise<Float32Array> {
+    return (await this.read(into)) as Float32Array;
   }
 }

@@ -187,6 +187,19 @@ describe("Sampler", () => {
     expect(argmax(Float32Array.from([Number.NEGATIVE_INFINITY, -5]))).toBe(1);
   });
 
+  it("takes the first of the highest of any number of logits, and finds what is no number among them", () => {
+    for (let length = 1; length < 36; length++) {
+      for (let at = 0; at < length; at++) {
+        const logits = Float32Array.from({ length }, (_, i) => (i < at ? (7 * i) % 5 : (3 * i) % 5));
+        expect(argmax(logits)).toBe(logits.indexOf(Math.max(...logits)));
+        logits[at] = 9;
+        expect(argmax(logits)).toBe(at);
+        logits[at] = Number.NaN;
+        expect(() => argmax(logits)).toThrow(WeightsError);
+      }
+    }
+  });
+
   it("never draws a token that is ruled out", () => {
     const logits = Float32Array.from([Number.NEGATIVE_INFINITY, 0, Number.NEGATIVE_INFINITY, 0]);
     for (let seed = 0; seed < 200; seed++) {

@@ -88,8 +88,8 @@ export class CpuBackend implements LearningBackend {
     return this.#memory.view(storage, start, length);
   }
 
-  read(storage: Storage): Promise<HostArray> {
-    return this.#memory.read(storage);
+  read(storage: Storage, into?: HostArray): Promise<HostArray> {
+    return this.#memory.read(storage, into);
   }
 
   linear(out: Operand, x: Operand, weight: Operand, bias: Operand | null): void {

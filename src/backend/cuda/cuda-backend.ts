@@ -59,8 +59,8 @@ export class CudaBackend implements LearningBackend {
     return this.#memory.view(storage, start, length);
   }
 
-  read(storage: Storage): Promise<HostArray> {
-    return this.#memory.readWhenDone(storage);
+  read(storage: Storage, into?: HostArray): Promise<HostArray> {
+    return this.#memory.readWhenDone(storage, into);
   }
 
   copy(target: Storage, targetStart: number, source: Storage): void {

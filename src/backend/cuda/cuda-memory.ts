@@ -79,14 +79,14 @@ export class CudaMemory {
   }
 
   /** While the GPU works towards it other work of this thread goes on. */
-  async readWhenDone(storage: Storage): Promise<HostArray> {
+  async readWhenDone(storage: Storage, into?: HostArray): Promise<HostArray> {
     while (!this.#native.isIdle()) await new Promise(setImmediate);
-    return this.read(storage);
+    return this.read(storage, into);
   }
 
-  read(storage: Storage): HostArray {
+  read(storage: Storage, into?: HostArray): HostArray {
     const { dtype, length, pointer } = storage as CudaStorage;
-    const array = arrayView(dtype, new ArrayBuffer(length * BYTES_PER_ELEMENT[dtype]), 0, length);
+    const array = into ?? arrayView(dtype, new ArrayBuffer(length * BYTES_PER_ELEMENT[dtype]), 0, length);
     this.#native.download(array as HostBytes, pointer);
     return array;
   }

@@ -74,8 +74,8 @@ export class ReferenceBackend implements LearningBackend {
     return this.#memory.view(storage, start, length);
   }
 
-  read(storage: Storage): Promise<HostArray> {
-    return this.#memory.read(storage);
+  read(storage: Storage, into?: HostArray): Promise<HostArray> {
+    return this.#memory.read(storage, into);
   }
 
   linear(out: Operand, x: Operand, weight: Operand, bias: Operand | null): void {
