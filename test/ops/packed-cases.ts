@@ -167,6 +167,7 @@ export const PACKED_CASES: readonly OpCase[] = [
   ]),
   linearPacked(130, int8Weight([300, 200])),
   linearPacked(130, int4Weight([300, 512], 128)),
+  ...[34, 97, 200].flatMap((T) => [128, 64, 32].map((group) => linearPacked(T, int4Weight([72, 2432], group)))),
   ...[0, 1, 3, 17].flatMap((T) => [
     layerNormLinearPacked(T, int8Weight([20, 83])),
     layerNormLinearPacked(T, int8Weight([20, 1152]), "f32"),
