@@ -70,27 +70,37 @@ NVILA_INLINE void store_tiles(int32_t* sums, int64_t panel_stride) {
   if (panels > 1 && tiles > 1) _tile_stored(3, sums + panel_stride + kAmxRows * kPanel, 64);
 }
 
-// Adds codes[16 · tiles][stride] times one tile of weights of each panel. Weights are unsigned bytes, or signed ones.
-template <int tiles, int panels, bool is_signed>
-NVILA_INLINE void add_tiles(const int8_t* codes, int64_t stride, const uint8_t* weights0, const uint8_t* weights1) {
+// Adds codes[16 · tiles][stride] times one tile of weights of each panel. Weights are unsigned bytes, or signed ones. `meanwhile(i)` is called
+// behind product i of tiles · panels: what it does runs while the unit of tiles is at work.
+template <int tiles, int panels, bool is_signed, typename Meanwhile>
+NVILA_INLINE void add_tiles(const int8_t* codes, int64_t stride, const uint8_t* weights0, const uint8_t* weights1, Meanwhile&& meanwhile) {
   _tile_loadd(6, weights0, 64);
   _tile_loadd(4, codes, static_cast<size_t>(stride));
   if (is_signed) _tile_dpbssd(0, 4, 6);
   else _tile_dpbsud(0, 4, 6);
+  meanwhile(0);
   if (panels > 1) {
     _tile_loadd(7, weights1, 64);
     if (is_signed) _tile_dpbssd(2, 4, 7);
     else _tile_dpbsud(2, 4, 7);
+    meanwhile(1);
   }
   if (tiles > 1) {
     _tile_loadd(5, codes + kAmxRows * stride, static_cast<size_t>(stride));
     if (is_signed) _tile_dpbssd(1, 5, 6);
     else _tile_dpbsud(1, 5, 6);
+    meanwhile(panels);
     if (panels > 1) {
       if (is_signed) _tile_dpbssd(3, 5, 7);
       else _tile_dpbsud(3, 5, 7);
+      meanwhile(3);
     }
   }
+}
+
+template <int tiles, int panels, bool is_signed>
+NVILA_INLINE void add_tiles(const int8_t* codes, int64_t stride, const uint8_t* weights0, const uint8_t* weights1) {
+  add_tiles<tiles, panels, is_signed>(codes, stride, weights0, weights1, [](int) {});
 }
 
 }  // namespace NVILA_ISA

@@ -6,11 +6,13 @@
 //   3. panels, depth blocks, tiles; the first tile leaves what it unpacked for the others                   160  165  207
 //   4. the second up to 16 rows, the third beyond: a panel's sums stay in L1, its weights are awaited once  ← this
 // No gain: 8 · Σ codes by a shift where there are no zero points, instead of a product (a group's end is a tenth of a tile's time).
+#include <algorithm>
+
 #include "fused.h"
 #include "int4_product.h"
 #include "row_count.h"
 #if defined(NVILA_ISA_AMX)
-#include "int4_amx.h"
+#include "int4_amx_wide.h"
 #endif
 
 namespace nvila {
@@ -102,9 +104,10 @@ int64_t chunk_rows(int64_t C) {
   return larger(kLeastChunkRows, smaller(kMostChunkRows, fitting));
 }
 
-size_t task_bytes(int64_t rows) {
+size_t task_bytes([[maybe_unused]] const Int4Product& product, int64_t rows) {
 #if defined(NVILA_ISA_AMX)
-  return Int4AmxMemory::bytes(rows);
+  const size_t wide = is_wide(product, rows) ? Int4WideMemory::bytes(rows, product.sizes.groups, product.sizes.groups * product.header.group) : 0;
+  return std::max(wide, Int4AmxMemory::bytes(rows));
 #else
   return static_cast<size_t>(rows * kPanel) * sizeof(float) + static_cast<size_t>(kDepth * kPanel);
 #endif
@@ -114,6 +117,7 @@ size_t task_bytes(int64_t rows) {
 template <int group>
 void panels_times_rows(const Int4Product& product, int64_t first, int64_t last, int64_t row, int64_t count, void* memory) {
 #if defined(NVILA_ISA_AMX)
+  if (is_wide(product, count) && (last - first) % 2 == 0) return int4_wide<group>(product, first, last, row, count, memory);
   if (count > kRowsAtOnce) return int4_amx<group>(product, first, last, row, count, memory);
   if (count > kAmxRows) return int4_amx_few<group, 2>(product, first, last, row, count, memory);
   if (count > kVectorRows) return int4_amx_few<group, 1>(product, first, last, row, count, memory);
@@ -145,7 +149,7 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
   const int64_t wanted = larger(1, ceil_div(16 * pool.threads(), ceil_div(rows, chunk)));
   const int64_t span = up_to_multiple(larger(1, ceil_div(panels, wanted)), 2);  // panels of a task
   const int64_t spans = ceil_div(panels, span);
-  const size_t scratch_bytes = task_bytes(chunk);
+  const size_t scratch_bytes = task_bytes(product, chunk);
   for (int thread = 0; thread < pool.threads(); thread++) {
     if (!pool.scratch(thread, scratch_bytes)) return Status::kOutOfMemory;
   }

@@ -51,9 +51,9 @@ NVILA_INLINE int64_t row_stride(int64_t C) {
   return (lines | 1) * 64;
 }
 
-// Rows behind the last one that a tile of registers may read; what they hold does not matter.
+// Rows behind the last one that tiles of registers may read, 32 at a time; what they hold does not matter.
 #if defined(NVILA_ISA_AVX512)
-constexpr int64_t kReadRows = 15;
+constexpr int64_t kReadRows = 31;
 #else
 constexpr int64_t kReadRows = 0;
 #endif
