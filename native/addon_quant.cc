@@ -132,6 +132,25 @@ napi_value op_linearInt4(napi_env env, napi_callback_info info) {
   return args.finish(p.context->kernels->linear_int4(p.context->pool, p.out, p.x, p.packed, p.bias, p.T, p.M, bytes_of_code, reuse));
 }
 
+// gatedInt4(context, out, x, gate, up, T, M, bytesOfCode, reuse)
+napi_value op_gatedInt4(napi_env env, napi_callback_info info) {
+  Args args(env, info, "gated_int4", 9);
+  Context* context = args.context(0);
+  const int64_t T = args.size(5), M = args.size(6), bytes_of_code = args.size(7);
+  const bool reuse = args.size(8) != 0;
+  const uint8_t* gate = args.packed(3);
+  const uint8_t* up = args.packed(4);
+  if (!args.ok()) return args.finish();
+  const PackedHeader header = packed_header(up), other = packed_header(gate);
+  const bool fits = header.bits == 4 && other.bits == 4 && header.inputs == other.inputs && header.group == other.group;
+  if (!fits || M > static_cast<int64_t>(header.outputs) || M > static_cast<int64_t>(other.outputs)) args.fail("another packed weight was expected");
+  if (bytes_of_code < 1 || bytes_of_code > 3) args.fail("codes of " + std::to_string(bytes_of_code) + " bytes");
+  float* out = args.f32(1, elements({T, M}));
+  const float* x = args.f32(2, elements({T, static_cast<int64_t>(header.inputs)}));
+  if (!args.ok()) return args.finish();
+  return args.finish(context->kernels->gated_int4(context->pool, out, x, gate, up, T, M, bytes_of_code, reuse));
+}
+
 // embeddingPacked(context, out, ids, packed, T)
 napi_value op_embeddingPacked(napi_env env, napi_callback_info info) {
   Args args(env, info, "embedding_packed", 5);

@@ -22,6 +22,7 @@ extern const Kernels kernels;
 #if defined(NVILA_HAS_AMX)
 namespace amx {
 AttentionFn attention;
+GatedInt4Fn gated_int4;
 LinearInt4Fn linear_int4;
 LinearInt8Fn linear_int8;
 
@@ -30,6 +31,7 @@ Kernels kernels() {
   Kernels kernels = avx512::kernels;
   kernels.isa = "amx";
   kernels.attention = attention;
+  kernels.gated_int4 = gated_int4;
   kernels.linear_int4 = linear_int4;
   kernels.linear_int8 = linear_int8;
   return kernels;

@@ -28,6 +28,9 @@ NVILA_INLINE F32 exp(F32 x) {
   return p * bits_to_exponent(shifted);
 }
 
+// silu(gate) · up.
+NVILA_INLINE F32 swiglu_value(F32 gate, F32 up) { return gate / (splat(1.0f) + exp(zero() - gate)) * up; }
+
 // e^(z²) · erfc(z) for z ≥ 0, to 4e-7 of its value: t · P(t) with t = 1 / (1 + 0.4 z). P is of degree 8 and was fitted to the
 // relative error by reweighted least squares (Lawson 1961) on 0 ≤ z ≤ 53 against erfc's series and continued fraction; the fit
 // itself is good to 1.3e-7.

@@ -1,6 +1,7 @@
 // A product with packed int4 weights, as its inner blocks see it.
 #pragma once
 
+#include "functions.h"
 #include "int4_tile.h"
 #include "linear.h"
 
@@ -9,6 +10,16 @@ namespace NVILA_ISA {
 
 constexpr int64_t kAheadBytes = 4096;  // of the prefetch of weights that few rows read once
 
+// A matrix of values, or a part of it that begins with that row and panel.
+struct Int4Values {
+  float* data;
+  int64_t stride;
+  int64_t row;
+  int64_t panel;
+
+  float* at(int64_t r, int64_t p) const { return data + (r - row) * stride + (p - panel) * kPanel; }
+};
+
 struct Int4Product {
   const uint8_t* packed;
   PackedHeader header;
@@ -16,7 +27,8 @@ struct Int4Product {
   Weight bias;
   int64_t bytes_of_code;
   Int4Rows rows;
-  float* out;  // [rows / bytes_of_code][M]
+  Int4Values out;   // [rows / bytes_of_code][M]
+  Int4Values gate;  // data null, or such values: out is silu of them times the product
   int64_t M;
 
   // Of a panel, from group g on.
@@ -35,8 +47,8 @@ struct Int4Product {
   // Brings what `finish` will write near.
   template <int panels>
   void fetch_out(int64_t panel, int64_t row, int64_t count) const {
-    float* target = out + row / bytes_of_code * M + panel * kPanel;
-    for (int64_t t = 0; t < count / bytes_of_code; t++, target += M) {
+    float* target = out.at(row / bytes_of_code, panel);
+    for (int64_t t = 0; t < count / bytes_of_code; t++, target += out.stride) {
       __builtin_prefetch(target, 1, 2);
       __builtin_prefetch(target + panels * kPanel - 1, 1, 2);
     }
@@ -52,13 +64,15 @@ struct Int4Product {
       for (int64_t i = 0; i < panels; i++) {
         const int64_t m = (panel + i) * kPanel, columns = smaller(kPanel, M - m);
         const float* from = acc + i * stride + t * kPanel;
-        float* target = out + (row + t) / bytes_of_code * M + m;
+        float* target = out.at((row + t) / bytes_of_code, panel + i);
         float edge[kPanel];
         float* full = columns == kPanel ? target : edge;
         for (int64_t j = 0; j < kPanel; j += F32::width) {
           F32 sum = load(from + j);
           for (int64_t byte = 1; byte < bytes_of_code; byte++) sum = sum + load(from + byte * kPanel + j);
-          store(full + j, sum + load(base + i * kPanel + j));
+          sum = sum + load(base + i * kPanel + j);
+          if (gate.data) sum = swiglu_value(load(gate.at((row + t) / bytes_of_code, panel + i) + j), sum);
+          store(full + j, sum);
         }
         if (columns < kPanel) std::memcpy(target, edge, static_cast<size_t>(columns) * sizeof(float));
       }

@@ -129,19 +129,35 @@ void panels_times_rows(const Int4Product& product, int64_t first, int64_t last, 
   }
 }
 
-}  // namespace
+template <typename... Arguments>
+void with_group(int64_t group, Arguments&&... arguments) {
+  if (group == 128) panels_times_rows<128>(arguments...);
+  else if (group == 64) panels_times_rows<64>(arguments...);
+  else panels_times_rows<32>(arguments...);
+}
 
-Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M,
-                   int64_t bytes_of_code, bool reuse) {
-  Int4Product product = {packed, packed_header(packed), {}, bias, bytes_of_code, {}, nullptr, M};
+Int4Product product_of(const uint8_t* packed, Weight bias, int64_t M, int64_t bytes_of_code) {
+  Int4Product product = {};
+  product.packed = packed;
+  product.header = packed_header(packed);
   product.sizes = packed_sizes(product.header);
-  const int64_t C = product.header.inputs, group = product.header.group;
+  product.bias = bias;
+  product.bytes_of_code = bytes_of_code;
+  product.M = M;
+  return product;
+}
+
+// out[T, M] = x · product's weight + bias; with a gate (of the same width and groups) silu(x · gate's weight) times that: the gate's values of a task
+// stay in L2 until the others meet them.
+Status multiply_int4(ThreadPool& pool, float* out, const float* x, Int4Product* gate, Int4Product& product, int64_t T, bool reuse) {
+  const int64_t C = product.header.inputs, group = product.header.group, M = product.M, bytes_of_code = product.bytes_of_code;
   if (T == 0 || M == 0) return Status::kOk;
   const int64_t part = smaller(T, kMostRowsOfPart);
   const int64_t groups = product.sizes.groups;
-  void* memory = pool.shared_scratch(int4_rows_bytes(part * bytes_of_code, C, groups), ThreadPool::Shared::kRows);
-  if (!memory) return Status::kOutOfMemory;
-  product.rows = int4_rows(memory, part * bytes_of_code, C, groups);
+  void* shared = pool.shared_scratch(int4_rows_bytes(part * bytes_of_code, C, groups), ThreadPool::Shared::kRows);
+  if (!shared) return Status::kOutOfMemory;
+  product.rows = int4_rows(shared, part * bytes_of_code, C, groups);
+  if (gate) gate->rows = product.rows;
 
   const int64_t panels = ceil_div(M, kPanel);
   const int64_t rows = part * bytes_of_code, most_rows = chunk_rows(C);
@@ -149,9 +165,10 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
   const int64_t wanted = larger(1, ceil_div(16 * pool.threads(), ceil_div(rows, chunk)));
   const int64_t span = up_to_multiple(larger(1, ceil_div(panels, wanted)), 2);  // panels of a task
   const int64_t spans = ceil_div(panels, span);
-  const size_t scratch_bytes = task_bytes(product, chunk);
+  const size_t own_bytes = (task_bytes(product, chunk) + 63) / 64 * 64;
+  const size_t gate_bytes = gate ? static_cast<size_t>(ceil_div(chunk, bytes_of_code) * span * kPanel) * sizeof(float) : 0;
   for (int thread = 0; thread < pool.threads(); thread++) {
-    if (!pool.scratch(thread, scratch_bytes)) return Status::kOutOfMemory;
+    if (!pool.scratch(thread, own_bytes + gate_bytes)) return Status::kOutOfMemory;
   }
 
   for (int64_t start = 0; start < T; start += part) {
@@ -164,17 +181,37 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
       else pool.parallel_for(count, larger(1, (1 << 13) / C), [&](int64_t begin, int64_t end, int) { quantize(begin, end); });
     }
     const int64_t code_rows = count * bytes_of_code;
-    product.out = out + start * M;
     pool.parallel_for(ceil_div(code_rows, chunk) * spans, 1, [&](int64_t task, int64_t, int thread) {
       void* memory = pool.scratch(thread, 0);
       const int64_t row = task / spans * chunk, height = smaller(chunk, code_rows - row);
       const int64_t first = task % spans * span, last = smaller(panels, first + span);
-      if (group == 128) panels_times_rows<128>(product, first, last, row, height, memory);
-      else if (group == 64) panels_times_rows<64>(product, first, last, row, height, memory);
-      else panels_times_rows<32>(product, first, last, row, height, memory);
+      Int4Product own = product;
+      own.out = {out + start * M, M, 0, 0};
+      if (gate) {
+        Int4Product before = *gate;
+        before.out = {reinterpret_cast<float*>(static_cast<uint8_t*>(memory) + own_bytes), span * kPanel, row / bytes_of_code, first};
+        with_group(group, before, first, last, row, height, memory);
+        own.gate = before.out;
+      }
+      with_group(group, own, first, last, row, height, memory);
     });
   }
   return Status::kOk;
+}
+
+}  // namespace
+
+Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M,
+                   int64_t bytes_of_code, bool reuse) {
+  Int4Product product = product_of(packed, bias, M, bytes_of_code);
+  return multiply_int4(pool, out, x, nullptr, product, T, reuse);
+}
+
+Status gated_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* gate, const uint8_t* up, int64_t T, int64_t M, int64_t bytes_of_code,
+                  bool reuse) {
+  const Weight none = {nullptr, DType::kF32};
+  Int4Product gates = product_of(gate, none, M, bytes_of_code), product = product_of(up, none, M, bytes_of_code);
+  return multiply_int4(pool, out, x, &gates, product, T, reuse);
 }
 
 }  // namespace NVILA_ISA

@@ -6,7 +6,7 @@ namespace nvila {
 namespace NVILA_ISA {
 
 Status swiglu(ThreadPool& pool, float* out, const float* gate, const float* up, int64_t n) {
-  return map_pairs(pool, out, gate, up, n, [](F32 g, F32 u) { return g / (splat(1.0f) + exp(zero() - g)) * u; });
+  return map_pairs(pool, out, gate, up, n, swiglu_value);
 }
 
 }  // namespace NVILA_ISA

@@ -1,5 +1,5 @@
 /**
- * Products of a norm or of gelu with a packed weight, step by step: what fused kernels must equal, bit for bit. The definition, and what
+ * Products of a norm or of gelu with a packed weight, and gated ones, step by step: what fused kernels must equal, bit for bit. The definition, and what
  * a backend does where it has no fused kernel. Knows no kernel.
  */
 import { elementCount } from "../core/shape.ts";
@@ -32,6 +32,15 @@ export function geluThenLinear(
   throughTemporary(backend, x, (y) => {
     backend.gelu(y, x, kind);
     backend.linearPacked(out, y, weight, bias);
+  });
+}
+
+/** out[T, M] = silu(linearPacked(x[T, C], gate)) · linearPacked(x, up). */
+export function gateThenSwiglu(backend: Backend, out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight): void {
+  throughTemporary(backend, out, (y) => {
+    backend.linearPacked(y, x, gate, null);
+    backend.linearPacked(out, x, up, null);
+    backend.swiglu(out, y, out);
   });
 }
 

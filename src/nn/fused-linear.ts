@@ -1,10 +1,10 @@
 /**
- * Linear layers behind a norm or a gelu. With int8 weights the two are one operation, which needs no memory for what lies between them;
- * the numbers are the same.
+ * Linear layers behind a norm or a gelu, and gated ones. With int8 weights (gated: int4) they are one operation, which needs no memory for
+ * what lies between them; the numbers are the same.
  */
 import type { GeluKind } from "../backend/backend.ts";
-import { geluLinear, layerNormLinear } from "../tensor/fused-ops.ts";
-import { gelu } from "../tensor/ops.ts";
+import { gatedLinear, geluLinear, layerNormLinear } from "../tensor/fused-ops.ts";
+import { gelu, swiglu } from "../tensor/ops.ts";
 import { PackedTensor } from "../tensor/packed-tensor.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Linear } from "./linear.ts";
@@ -21,6 +21,16 @@ export function linearsOfNorm(linears: readonly Linear[], norm: LayerNorm, x: Te
 export function linearOfGelu(linear: Linear, kind: GeluKind, x: Tensor): Tensor {
   if (hasInt8(linear)) return geluLinear(x, kind, linear.weight, linear.bias);
   return linear.forward(gelu(x, kind));
+}
+
+/** silu(gate(x)) · up(x). […, C] → […, M]. */
+export function swigluOfLinears(gate: Linear, up: Linear, x: Tensor): Tensor {
+  if (hasInt4(gate) && hasInt4(up) && !gate.bias && !up.bias) return gatedLinear(x, gate.weight, up.weight);
+  return swiglu(gate.forward(x), up.forward(x));
+}
+
+function hasInt4(linear: Linear): linear is Linear & { readonly weight: PackedTensor } {
+  return linear.weight instanceof PackedTensor && linear.weight.packed.format === "int4";
 }
 
 /** Whether the weight is of int8 codes: rows of x become codes too. */

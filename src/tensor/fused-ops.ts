@@ -1,4 +1,4 @@
-/** Operations that are one where their weight is int8: what lies between them is never stored. The bits are those of the separate ones. */
+/** Operations that are one where their weights are quantised: what lies between them is never stored. The bits are those of the separate ones. */
 import type { GeluKind } from "../backend/backend.ts";
 import { formatShape } from "../core/shape.ts";
 import { ShapeError } from "../util/errors.ts";
@@ -29,6 +29,17 @@ export function layerNormLinear(
 export function geluLinear(x: Tensor, kind: GeluKind, weight: PackedTensor, bias: Tensor | null): Tensor {
   const out = packedProduct(x, weight, bias);
   x.backend.geluLinearPacked(out, x, kind, weight.packed, bias);
+  return out;
+}
+
+/** silu(linear(x, gate)) · linear(x, up) of packed weights in one operation, the same bits: x[…, C] → […, M]. No gradients. */
+export function gatedLinear(x: Tensor, gate: PackedTensor, up: PackedTensor): Tensor {
+  if (gate.shape[0] !== up.shape[0] || gate.shape[1] !== up.shape[1]) {
+    const sizes = `gate ${formatShape(gate.shape)}, up ${formatShape(up.shape)}`;
+    throw new ShapeError("swiglu", `expected two weights of one shape, got ${sizes}`);
+  }
+  const out = packedProduct(x, up, null);
+  x.backend.gatedLinearPacked(out, x, gate.packed, up.packed);
   return out;
 }
 

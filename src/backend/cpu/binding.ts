@@ -341,6 +341,18 @@ export interface Binding extends TrainingBinding {
     bytesOfCode: 1 | 2 | 3,
     reuse: 0 | 1,
   ): void;
+  /** out[T, M] = silu(x · gateᵀ) · (x · upᵀ) for int4 weights of the same width and groups. */
+  gatedInt4(
+    context: NativeContext,
+    out: Float32Array,
+    x: Float32Array,
+    gate: Uint8Array,
+    up: Uint8Array,
+    T: number,
+    M: number,
+    bytesOfCode: 1 | 2 | 3,
+    reuse: 0 | 1,
+  ): void;
   /** out[T, C]: rows ids[T] of a packed table. */
   embeddingPacked(context: NativeContext, out: Float32Array, ids: Int32Array, packed: Uint8Array, T: number): void;
 

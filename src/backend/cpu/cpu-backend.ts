@@ -19,7 +19,7 @@ import type {
 } from "../backend.ts";
 import { f32, HostMemory, i8, i32 } from "../host.ts";
 import { rowsOf, widthOf } from "../operand-sizes.ts";
-import { geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
+import { gateThenSwiglu, geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
 import type { LearningBackend, TrainingBackend } from "../training-backend.ts";
 import type { Binding } from "./binding.ts";
 import { type Codes, canFuse, isSameOrigin } from "./cpu-codes.ts";
@@ -175,6 +175,21 @@ export class CpuBackend implements LearningBackend {
     }
     this.#linearOfCodes(out, x, weight as CpuPacked, bias);
     this.#quantised = { storage: x.storage, group: 0, of: kind };
+  }
+
+  gatedLinearPacked(out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight): void {
+    const [g, u] = [gate as CpuPacked, up as CpuPacked];
+    if (g.format !== "int4" || u.format !== "int4" || g.group !== u.group) {
+      gateThenSwiglu(this, out, x, gate, up);
+      return;
+    }
+    const [M] = u.shape;
+    const [T] = matrixSize(x);
+    const reuse = this.#isQuantised(x.storage, u.group, null) ? 1 : 0;
+    this.#quantised = null;
+    const bytesOfCode = BYTES_OF_CODE[this.int4Activations];
+    this.#native.gatedInt4(this.#context, f32(out), f32(x), g.bytes, u.bytes, T, M, bytesOfCode, reuse);
+    if (T > 0 && M > 0) this.#quantised = { storage: x.storage, group: u.group, of: null };
   }
 
   #isQuantised(storage: Storage, group: number, of: Codes["of"]): boolean {

@@ -195,6 +195,10 @@ export class CudaBackend implements LearningBackend {
     throw unsupported("quantised weights");
   }
 
+  gatedLinearPacked(): void {
+    throw unsupported("quantised weights");
+  }
+
   embeddingPacked(): void {
     throw unsupported("quantised weights");
   }

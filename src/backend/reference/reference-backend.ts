@@ -17,7 +17,7 @@ import type {
   Storage,
 } from "../backend.ts";
 import { HostMemory } from "../host.ts";
-import { geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
+import { gateThenSwiglu, geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
 import type { LearningBackend } from "../training-backend.ts";
 import { add } from "./add.ts";
 import { areaResize } from "./area-resize.ts";
@@ -106,6 +106,10 @@ export class ReferenceBackend implements LearningBackend {
 
   geluLinearPacked(out: Operand, x: Operand, kind: GeluKind, weight: PackedWeight, bias: Operand | null): void {
     geluThenLinear(this, out, x, kind, weight, bias);
+  }
+
+  gatedLinearPacked(out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight): void {
+    gateThenSwiglu(this, out, x, gate, up);
   }
 
   embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void {
