@@ -25,10 +25,10 @@ constexpr int64_t kDepth = 1024;                      // inputs of a depth block
 #if defined(NVILA_ISA_AMX)
 constexpr int64_t kVectorRows = 4;                    // up to here vectors are faster than tiles
 constexpr int64_t kChunkBytes = int64_t{1280} << 10;  // of a chunk's codes, all inputs: they stay in L2 while panels run past them
-constexpr int64_t kMostChunkRows = 576, kLeastChunkRows = 96, kRowUnit = 48;  // multiples of tiles and of 1, 2 and 3 bytes
+constexpr int64_t kMostChunkRows = 576, kLeastChunkRows = 96;
 #else
 constexpr int64_t kChunkBytes = int64_t{192} << 10;
-constexpr int64_t kMostChunkRows = 120, kLeastChunkRows = 24, kRowUnit = 3 * kInt4Rows;
+constexpr int64_t kMostChunkRows = 120, kLeastChunkRows = 24;
 #endif
 
 // acc[count][16] += rows [row, row + count) over all groups of a panel from its nibbles, in tiles of R rows and what is left. Each tile
@@ -98,10 +98,20 @@ void run(float* acc, uint8_t* unpacked, const Int4Product& product, int64_t pane
   many_tiles<kInt4Rows, group>(acc, unpacked, product, panel, row, count);
 }
 
-// Rows of codes that go past a panel together.
-int64_t chunk_rows(int64_t C) {
-  const int64_t fitting = kChunkBytes / larger(1, C) / kRowUnit * kRowUnit;
-  return larger(kLeastChunkRows, smaller(kMostChunkRows, fitting));
+// A multiple of this many rows of codes fills tiles, and holds all bytes of its codes.
+int64_t row_unit([[maybe_unused]] int64_t bytes_of_code) {
+#if defined(NVILA_ISA_AMX)
+  return bytes_of_code == 3 ? 3 * kRowsAtOnce : kRowsAtOnce;
+#else
+  return 3 * kInt4Rows;
+#endif
+}
+
+// Rows of codes that go past a panel together, as even as they can be.
+int64_t chunk_rows(int64_t rows, int64_t C, int64_t bytes_of_code) {
+  const int64_t unit = row_unit(bytes_of_code), fitting = kChunkBytes / larger(1, C) / unit * unit;
+  const int64_t most = larger(kLeastChunkRows, smaller(kMostChunkRows, fitting));
+  return rows <= most ? rows : smaller(most, up_to_multiple(ceil_div(rows, ceil_div(rows, most)), unit));
 }
 
 size_t task_bytes([[maybe_unused]] const Int4Product& product, int64_t rows) {
@@ -160,8 +170,7 @@ Status multiply_int4(ThreadPool& pool, float* out, const float* x, Int4Product* 
   if (gate) gate->rows = product.rows;
 
   const int64_t panels = ceil_div(M, kPanel);
-  const int64_t rows = part * bytes_of_code, most_rows = chunk_rows(C);
-  const int64_t chunk = rows <= most_rows ? rows : smaller(most_rows, up_to_multiple(ceil_div(rows, ceil_div(rows, most_rows)), kRowUnit));
+  const int64_t rows = part * bytes_of_code, chunk = chunk_rows(rows, C, bytes_of_code);
   const int64_t wanted = larger(1, ceil_div(16 * pool.threads(), ceil_div(rows, chunk)));
   const int64_t span = up_to_multiple(larger(1, ceil_div(panels, wanted)), 2);  // panels of a task
   const int64_t spans = ceil_div(panels, span);
