@@ -1,16 +1,10 @@
 /** Documents after DocVQA: lines, receipts, forms, tables, and long pages that are only legible at full size. Answers are scored by ANLS. */
 import { type Box, Canvas } from "./canvas.ts";
+import { ask, type Desk, fitted } from "./desk.ts";
 import type { Dice } from "./dice.ts";
-import {
-  type Drawn,
-  type Exchange,
-  listed,
-  mostQuestions,
-  ONE_WORD_OR_PHRASE,
-  type SynthExample,
-  still,
-} from "./example.ts";
+import { type Drawn, listed, mostQuestions, type SynthExample, still } from "./example.ts";
 import { anyFont, drawText, measureText, type Split, type TextStyle } from "./font.ts";
+import { drawList, drawLongPage } from "./lists.ts";
 import { inkColour, paperTint, weather } from "./paper.ts";
 import { fillBox, strokeBox, strokeDashed, strokePath } from "./shapes.ts";
 import { money, ORDINALS, Writer } from "./words.ts";
@@ -18,25 +12,33 @@ import { money, ORDINALS, Writer } from "./words.ts";
 /** One kind of layout for each way of labelling; the last two are never seen in training. */
 const LAYOUTS: Readonly<Record<Split, readonly number[]>> = { train: [0, 1, 2], validation: [3], test: [4] };
 
-/** Notes are there for training alone: on a small page they give most letters to read for what a picture costs. */
+/**
+ * Notes and short lists are there for training alone: notes give most letters to read for what a picture costs, short lists lead to the long pages,
+ * where one of thirty lines has the answer.
+ */
 const ASKED = ["line", "line", "receipt", "receipt", "form", "form", "table", "table", "long page"] as const;
-const KINDS = { asked: ASKED, train: [...ASKED, "note", "note", "note", "note"] } as const;
+const TAUGHT = [
+  "note",
+  "note",
+  "note",
+  "list",
+  "list",
+  "list",
+  "list",
+  "table",
+  "table",
+  "long page",
+  "long page",
+] as const;
+const KINDS = { asked: ASKED, train: [...ASKED, ...TAUGHT] } as const;
 
 /** Height of capitals in pixels; 9 to 12 where none is given. */
 const LETTER_SIZES: Readonly<Record<string, readonly [number, number]>> = {
   line: [12, 24],
   note: [9, 20],
+  list: [8, 14],
   "long page": [8, 9],
 };
-
-interface Desk {
-  readonly dice: Dice;
-  readonly split: Split;
-  readonly write: Writer;
-  readonly layout: number;
-  readonly style: TextStyle;
-  readonly page: Canvas;
-}
 
 /** Draws one document of a random kind. */
 export function drawDocument(dice: Dice, split: Split): SynthExample {
@@ -58,6 +60,7 @@ export function drawDocument(dice: Dice, split: Split): SynthExample {
     table: drawTable,
     "long page": drawLongPage,
     note: drawNote,
+    list: drawList,
   }[kind];
   const drawn = draw(desk);
   return still(dice, split, weather(desk.page, dice), `${kind} ${desk.layout}`, drawn);
@@ -65,15 +68,11 @@ export function drawDocument(dice: Dice, split: Split): SynthExample {
 
 function pageSize(dice: Dice, kind: string): [number, number] {
   if (kind === "line") return [dice.int(224, 384), dice.int(64, 224)];
-  if (kind === "note") return [dice.int(150, 224), dice.int(150, 224)];
+  if (kind === "note" || kind === "list") return [dice.int(150, 224), dice.int(150, 224)];
   if (kind === "receipt") return [dice.int(200, 256), dice.int(256, 360)];
   if (kind === "form") return [dice.int(256, 340), dice.int(220, 320)];
   if (kind === "table") return [dice.int(280, 384), dice.int(180, 280)];
   return dice.chance(0.5) ? [dice.int(560, 672), dice.int(160, 200)] : [dice.int(160, 200), dice.int(560, 672)];
-}
-
-function ask(question: string, answers: string | readonly string[], kind: string): Exchange {
-  return { question: question + ONE_WORD_OR_PHRASE, answers: [answers].flat(), metric: "anls", kind, chance: 0 };
 }
 
 function anyText(dice: Dice, write: Writer): string {
@@ -85,12 +84,6 @@ function anyText(dice: Dice, write: Writer): string {
     () => write.code(),
     () => `${write.things(1)[0]} ${write.price().text}`,
   ])();
-}
-
-/** The style, smaller when the text is wider than `width`. */
-function fitted(text: string, style: TextStyle, width: number): TextStyle {
-  const measured = measureText(text, style);
-  return measured > width ? { ...style, size: (style.size * width) / measured } : style;
 }
 
 function drawLine({ dice, write, page, style }: Desk): Drawn {
@@ -321,28 +314,4 @@ function drawTable({ dice, split, write, page, style, layout }: Desk): Drawn {
   ];
   const read = rows.map(({ name, cells }) => `${name} ${cells.join(" ")}`);
   return { exchanges, caption: `A table of ${listed(heads.map((head) => head.toLowerCase()))}: ${read.join("; ")}.` };
-}
-
-/** Wide or tall lists in small letters. */
-function drawLongPage({ dice, split, write, page, style }: Desk): Drawn {
-  const isWide = page.width > page.height;
-  const columns = isWide ? 3 : 1;
-  const step = style.size * 2.1;
-  const rows = Math.floor((page.height - 20) / step);
-  const count = Math.min(rows * columns, 30);
-  const names = write.things(count);
-  const entries = names.map((name) => ({ name, text: write.code() }));
-  const width = (page.width - 20) / columns;
-  for (const [i, { name, text }] of entries.entries()) {
-    const column = Math.floor(i / rows);
-    const y = 10 + (i % rows) * step;
-    const x = 10 + column * width;
-    drawText(page, name, { x, y }, style);
-    drawText(page, text, { x: x + width - (isWide ? 28 : 6), y }, style, "right");
-  }
-  const exchanges = dice
-    .sample(entries, mostQuestions(split, 3))
-    .map(({ name, text }) => ask(`What is the code of the ${name}?`, text, "list"));
-  const first = entries.slice(0, 6).map(({ name, text }) => `${name} ${text}`);
-  return { exchanges, caption: `A list of ${entries.length} codes that begins with ${listed(first)}.` };
 }
