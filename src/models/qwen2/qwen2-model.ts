@@ -30,7 +30,10 @@ export interface Qwen2Config {
   readonly tieWordEmbeddings: boolean;
 }
 
-/** Grouped-query self-attention with rotary positions. [T, C] → [T, C]; appends this step's keys and values to `cache`. */
+/**
+ * Grouped-query self-attention with rotary positions. [T, C] → [T, C], or [wanted, C] for some of the rows; appends this step's keys and values,
+ * those of all rows, to `cache`.
+ */
 export class Qwen2Attention {
   readonly cfg: Qwen2Config;
   readonly qProj: Linear;
@@ -47,14 +50,14 @@ export class Qwen2Attention {
     this.oProj = linear(w.at("o_proj"), { in: H * D, out: C, bias: false });
   }
 
-  forward(x: Tensor, positions: Tensor, cache: AttentionCache): Tensor {
+  forward(x: Tensor, positions: Tensor, cache: AttentionCache, wantedRows: Int32Array | null = null): Tensor {
     const { heads: H, kvHeads: Hkv, headDim: D, ropeTheta } = this.cfg;
     const [T] = x.shape;
     const q = ops.rope(this.qProj.forward(x).reshape([T, H, D]), positions, ropeTheta); // [T, H, D]
     const k = ops.rope(this.kProj.forward(x).reshape([T, Hkv, D]), positions, ropeTheta); // [T, Hkv, D]
     const v = this.vProj.forward(x).reshape([T, Hkv, D]); // [T, Hkv, D]
-    const y = cache.attend(q, k, v, { scale: D ** -0.5 }); // [T, H, D]; prefill and decode are one path
-    return this.oProj.forward(y.reshape([T, H * D])); // [T, C]
+    const y = cache.attend(q, k, v, { scale: D ** -0.5 }).reshape([T, H * D]); // prefill and decode are one path
+    return this.oProj.forward(rowsOf(y, wantedRows)); // [T or wanted, C]
   }
 }
 
@@ -89,10 +92,18 @@ export class Qwen2Block {
     this.mlp = new Qwen2Mlp(w.at("mlp"), cfg);
   }
 
-  forward(x: Tensor, positions: Tensor, cache: AttentionCache): Tensor {
-    const h = scope(() => ops.add(x, this.attention.forward(this.inputNorm.forward(x), positions, cache))); // [T, C]
-    return scope(() => ops.add(h, this.mlp.forward(this.postAttentionNorm.forward(h)))); // [T, C]
+  /** [T, C] → [T, C], or [wanted, C] where only some rows go on: the others are keys and values alone. */
+  forward(x: Tensor, positions: Tensor, cache: AttentionCache, wantedRows: Int32Array | null = null): Tensor {
+    const h = scope(() => {
+      const y = this.attention.forward(this.inputNorm.forward(x), positions, cache, wantedRows);
+      return ops.add(rowsOf(x, wantedRows), y);
+    });
+    return scope(() => ops.add(h, this.mlp.forward(this.postAttentionNorm.forward(h))));
   }
+}
+
+function rowsOf(x: Tensor, wantedRows: Int32Array | null): Tensor {
+  return wantedRows === null ? x : ops.embedding(wantedRows, x);
 }
 
 export interface Qwen2ForwardOptions {
@@ -224,13 +235,14 @@ export class Qwen2Model {
 
   *#hidden(rows: Qwen2Rows, onLayer: Qwen2ForwardOptions["onLayer"]): Steps<Tensor> {
     const { embeds, caches, wantedRows } = rows;
+    const last = this.blocks.length - 1;
     const positions = Tensor.from(this.backend, "i32", rows.positions, [rows.positions.length]);
     const h = yield* foldLayers(embeds, this.blocks, (block, x, i) => {
       onLayer?.(i, x);
-      return block.forward(x, positions, caches[i]); // [T, C]
+      return block.forward(x, positions, caches[i], i === last && !onLayer ? wantedRows : null);
     });
-    onLayer?.(this.blocks.length, this.norm.forward(h));
-    const wanted = ops.embedding(wantedRows, h); // [wanted, C]
-    return this.norm.forward(wanted); // [wanted, C]
+    if (!onLayer) return this.norm.forward(h); // [wanted, C]
+    onLayer(this.blocks.length, this.norm.forward(h)); // [T, C]
+    return this.norm.forward(ops.embedding(wantedRows, h)); // [wanted, C]
   }
 }
