@@ -113,8 +113,9 @@ export function argmax(logits: Float32Array): number {
     ) {
       id += 8;
     }
+    if (id === V) break;
     const logit = logits[id];
-    if (id === V || logit <= highest) continue;
+    if (logit <= highest) continue;
     if (Number.isNaN(logit)) {
       best = -1;
       break;
