@@ -1,5 +1,5 @@
 // out[T, M] = x[T, C] · weight[M, C]ᵀ + bias[M] for packed int4 weights: rows become int8 codes, one scale for each group (or codes of two or
-// three bytes, a row for each byte), sums within a group are exact, sums of groups are f32 in one fixed order.
+// three bytes, a row for each byte), sums within a group are exact, sums of groups are f32 in one fixed order. And gated products, silu(x · gateᵀ) · (x · upᵀ).
 // Versions (1536 → 8960, one thread of a busy Zen 3, GOP/s for 8, 16 and 512 rows; a tile alone in L1: 231 from nibbles, 247 from bytes):
 //   1. up to 8 rows from nibbles; more: depth blocks, then panels, then tiles, each block unpacked before    197  144  188
 //   2. nibbles for every number of rows                                                                     195  199  177

@@ -98,9 +98,9 @@ export function argmax(logits: Float32Array): number {
   const V = logits.length;
   let best = -1;
   let highest = Number.NEGATIVE_INFINITY;
-  for (let id = 0; id < V; id++) {
+  for (let id = 0; id < V; ) {
     // Eight at a time while none is higher, nor no number: three times as fast, and everybody waits for it.
-    while (
+    if (
       id + 8 <= V &&
       logits[id] <= highest &&
       logits[id + 1] <= highest &&
@@ -112,16 +112,18 @@ export function argmax(logits: Float32Array): number {
       logits[id + 7] <= highest
     ) {
       id += 8;
+      continue;
     }
-    if (id === V) break;
     const logit = logits[id];
-    if (logit <= highest) continue;
     if (Number.isNaN(logit)) {
       best = -1;
       break;
     }
-    highest = logit;
-    best = id;
+    if (logit > highest) {
+      highest = logit;
+      best = id;
+    }
+    id++;
   }
   if (best >= 0 && highest < Number.POSITIVE_INFINITY) return best;
   throw new WeightsError(

@@ -22,8 +22,8 @@ import { rowsOf, widthOf } from "../operand-sizes.ts";
 import { gateThenSwiglu, geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
 import type { LearningBackend, TrainingBackend } from "../training-backend.ts";
 import type { Binding } from "./binding.ts";
-import { type Codes, canFuse, isSameOrigin } from "./cpu-codes.ts";
 import { type CpuPacked, PACKED_LAYOUT, packedFromBytes, packForCpu } from "./cpu-packed.ts";
+import { CpuProducts, canFuse } from "./cpu-products.ts";
 import { cpuTraining } from "./cpu-training.ts";
 import type { NativeContext } from "./native-types.ts";
 import { weightArray, weightCode } from "./weight-argument.ts";
@@ -39,8 +39,6 @@ export interface CpuOptions {
   readonly pooledBytes?: number | undefined;
 }
 
-const BYTES_OF_CODE: Readonly<Record<Int4Activations, 1 | 2 | 3>> = { int8: 1, int16: 2, int24: 3 };
-
 export class CpuBackend implements LearningBackend {
   readonly name = "cpu";
   readonly description: string;
@@ -51,9 +49,7 @@ export class CpuBackend implements LearningBackend {
   readonly #memory: HostMemory;
   readonly #native: Binding;
   readonly #context: NativeContext;
-  // What the last product with a packed weight quantised: the next one need not do it again for the same storage (q, k and v read one norm,
-  // gate and up another). Storages are written once, when an operation fills them, but for `copy` and `scatterRows`.
-  #quantised: Codes | null = null;
+  readonly #products: CpuProducts;
 
   /** @throws Error when the machine cannot run `isa`. */
   constructor(native: Binding, options: CpuOptions) {
@@ -61,6 +57,7 @@ export class CpuBackend implements LearningBackend {
     this.#memory = new HostMemory(options.pooledBytes);
     this.int4Activations = options.int4Activations ?? "int8";
     this.#context = native.createContext(options.threads, options.isa ?? process.env.NVILA_CPU_ISA ?? "");
+    this.#products = new CpuProducts(native, this.#context, this.int4Activations);
     const { isa, threads } = native.describe(this.#context);
     this.training = cpuTraining(native, this.#context);
     this.isa = isa;
@@ -124,21 +121,7 @@ export class CpuBackend implements LearningBackend {
   }
 
   linearPacked(out: Operand, x: Operand, weight: PackedWeight, bias: Operand | null): void {
-    const { format, bytes, group, shape } = weight as CpuPacked;
-    const [M] = shape;
-    const [T] = matrixSize(x);
-    const reuse = this.#isQuantised(x.storage, group, null) ? 1 : 0;
-    const b = bias && weightArray(bias);
-    const biasCode = bias ? weightCode(bias) : 0;
-    this.#quantised = null;
-    if (format === "int8") {
-      this.#native.linearInt8(this.#context, f32(out), f32(x), bytes, b, biasCode, T, M, reuse);
-    } else {
-      const bytesOfCode = BYTES_OF_CODE[this.int4Activations];
-      this.#native.linearInt4(this.#context, f32(out), f32(x), bytes, b, biasCode, T, M, bytesOfCode, reuse);
-    }
-    // Nothing was quantised where nothing was multiplied.
-    if (T > 0 && M > 0) this.#quantised = { storage: x.storage, group, of: null };
+    this.#products.linear(out, x, weight as CpuPacked, bias);
   }
 
   layerNormLinearPacked(
@@ -148,60 +131,20 @@ export class CpuBackend implements LearningBackend {
     weight: PackedWeight,
     bias: Operand | null,
   ): void {
-    const [T, C] = matrixSize(x);
-    if (!canFuse(T, weight)) {
-      layerNormThenLinear(this, out, x, norm, weight, bias);
-      return;
-    }
-    if (!this.#isQuantised(x.storage, 0, norm)) {
-      const [w, b] = [weightArray(norm.weight), weightArray(norm.bias)];
-      const [wCode, bCode] = [weightCode(norm.weight), weightCode(norm.bias)];
-      this.#quantised = null;
-      this.#native.quantizeLayerNorm(this.#context, f32(x), w, wCode, b, bCode, norm.eps, T, C);
-    }
-    this.#linearOfCodes(out, x, weight as CpuPacked, bias);
-    this.#quantised = { storage: x.storage, group: 0, of: norm };
+    if (canFuse(x, weight)) this.#products.ofLayerNorm(out, x, norm, weight as CpuPacked, bias);
+    else layerNormThenLinear(this, out, x, norm, weight, bias);
   }
 
   geluLinearPacked(out: Operand, x: Operand, kind: GeluKind, weight: PackedWeight, bias: Operand | null): void {
-    const [T, C] = matrixSize(x);
-    if (!canFuse(T, weight)) {
-      geluThenLinear(this, out, x, kind, weight, bias);
-      return;
-    }
-    if (!this.#isQuantised(x.storage, 0, kind)) {
-      this.#quantised = null;
-      this.#native.quantizeGelu(this.#context, f32(x), kind === "erf" ? 1 : 0, T, C);
-    }
-    this.#linearOfCodes(out, x, weight as CpuPacked, bias);
-    this.#quantised = { storage: x.storage, group: 0, of: kind };
+    if (canFuse(x, weight)) this.#products.ofGelu(out, x, kind, weight as CpuPacked, bias);
+    else geluThenLinear(this, out, x, kind, weight, bias);
   }
 
   gatedLinearPacked(out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight): void {
     const [g, u] = [gate as CpuPacked, up as CpuPacked];
-    if (g.format !== "int4" || u.format !== "int4" || g.group !== u.group) {
-      gateThenSwiglu(this, out, x, gate, up);
-      return;
-    }
-    const [M] = u.shape;
-    const [T] = matrixSize(x);
-    const reuse = this.#isQuantised(x.storage, u.group, null) ? 1 : 0;
-    this.#quantised = null;
-    const bytesOfCode = BYTES_OF_CODE[this.int4Activations];
-    this.#native.gatedInt4(this.#context, f32(out), f32(x), g.bytes, u.bytes, T, M, bytesOfCode, reuse);
-    if (T > 0 && M > 0) this.#quantised = { storage: x.storage, group: u.group, of: null };
-  }
-
-  #isQuantised(storage: Storage, group: number, of: Codes["of"]): boolean {
-    const last = this.#quantised;
-    return last?.storage === storage && last.group === group && isSameOrigin(last.of, of);
-  }
-
-  /** The product of the codes that were made last. x gives their number only. */
-  #linearOfCodes(out: Operand, x: Operand, { bytes, shape }: CpuPacked, bias: Operand | null): void {
-    const b = bias && weightArray(bias);
-    const [T] = matrixSize(x);
-    this.#native.linearInt8(this.#context, f32(out), f32(x), bytes, b, bias ? weightCode(bias) : 0, T, shape[0], 1);
+    const isOne = g.format === "int4" && u.format === "int4" && g.group === u.group;
+    if (isOne) this.#products.gated(out, x, g, u);
+    else gateThenSwiglu(this, out, x, gate, up);
   }
 
   embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void {
@@ -272,7 +215,7 @@ export class CpuBackend implements LearningBackend {
   }
 
   scatterRows(target: Operand, rows: Operand, source: Operand): void {
-    this.#quantised = null;
+    this.#products.forget();
     const [T] = source.shape;
     const C = elementCount(target.shape.slice(1));
     this.#native.scatterRows(this.#context, f32(target), i32(rows), f32(source), target.shape[0], T, C);
@@ -393,7 +336,7 @@ export class CpuBackend implements LearningBackend {
   }
 
   copy(target: Storage, targetStart: number, source: Storage): void {
-    this.#quantised = null;
+    this.#products.forget();
     this.#memory.copy(target, targetStart, source);
   }
 
