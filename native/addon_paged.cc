@@ -46,9 +46,9 @@ void check_rows(Args& args, const int32_t* rows, int64_t T, int64_t target_rows)
 
 }  // namespace
 
-// pagedAttention(context, out, q, k, v, offsetsQ, lengths, tables, sequences, tableWidth, blockRows, poolRows, T, H, Hkv, D, scale)
+// pagedAttention(context, out, q, k, v, offsetsQ, lengths, tables, sequences, tableWidth, blockRows, poolRows, T, H, Hkv, D, scale, mayRound)
 napi_value op_pagedAttention(napi_env env, napi_callback_info info) {
-  Args args(env, info, "pagedAttention", 17);
+  Args args(env, info, "pagedAttention", 18);
   Context* context = args.context(0);
   const int64_t sequences = args.size(8), width = args.size(9), block_rows = args.positive(10), pool_rows = args.size(11);
   const int64_t T = args.size(12), H = args.size(13), Hkv = args.size(14), D = args.size(15);
@@ -58,11 +58,12 @@ napi_value op_pagedAttention(napi_env env, napi_callback_info info) {
   const float* v = args.f32(4, elements({pool_rows, Hkv, D}));
   const Sequences s = {args.i32(5, sequences + 1), args.i32(6, sequences), args.i32(7, elements({sequences, width}))};
   const double scale = args.number(16);
+  const bool may_round = args.size(17) != 0;
   check_sequences(args, s, sequences, width, block_rows, pool_rows, T);
   check_heads(args, H, Hkv);
   if (!args.ok()) return args.finish();
   return args.finish(context->kernels->paged_attention(context->pool, out, q, k, v, s.offsets_q, s.lengths, s.tables, sequences, width,
-                                                       block_rows, H, Hkv, D, scale));
+                                                       block_rows, H, Hkv, D, scale, may_round));
 }
 
 // pagedAttentionInt8(context, out, q, k, kScales, v, vScales, offsetsQ, lengths, tables, sequences, tableWidth, blockRows, poolRows, T, H,

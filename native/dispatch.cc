@@ -25,6 +25,7 @@ AttentionFn attention;
 GatedInt4Fn gated_int4;
 LinearInt4Fn linear_int4;
 LinearInt8Fn linear_int8;
+PagedAttentionFn paged_attention;
 
 // The kernels of avx512 but for those that have tiles.
 Kernels kernels() {
@@ -34,6 +35,7 @@ Kernels kernels() {
   kernels.gated_int4 = gated_int4;
   kernels.linear_int4 = linear_int4;
   kernels.linear_int8 = linear_int8;
+  kernels.paged_attention = paged_attention;
   return kernels;
 }
 }  // namespace amx

@@ -61,7 +61,7 @@ using AttentionFn = Status(ThreadPool& pool, float* out, const float* q, const f
 // no fewer than its queries, tables[sequences, table_width]. block_rows is a multiple of 8.
 using PagedAttentionFn = Status(ThreadPool& pool, float* out, const float* q, const float* k, const float* v, const int32_t* segments_q,
                                 const int32_t* lengths, const int32_t* tables, int64_t sequences, int64_t table_width, int64_t block_rows,
-                                int64_t H, int64_t Hkv, int64_t D, double scale);
+                                int64_t H, int64_t Hkv, int64_t D, double scale, bool may_round);
 
 // target[rows[T], C] = source[T, C]; rows are in the target, none twice
 using ScatterRowsFn = Status(ThreadPool& pool, float* target, const int32_t* rows, const float* source, int64_t T, int64_t C);

@@ -35,8 +35,9 @@ Status attend_sequences(ThreadPool& pool, const Segment& common, float* out, con
 
 Status paged_attention(ThreadPool& pool, float* out, const float* q, const float* k, const float* v, const int32_t* segments_q,
                        const int32_t* lengths, const int32_t* tables, int64_t sequences, int64_t table_width, int64_t block_rows, int64_t H,
-                       int64_t Hkv, int64_t D, double scale) {
+                       int64_t Hkv, int64_t D, double scale, bool may_round) {
   Segment common = segment_of(H, Hkv, D, scale, true);
+  common.may_round = may_round;
   common.k = k;
   common.v = v;
   common.block_rows = block_rows;

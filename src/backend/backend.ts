@@ -99,6 +99,8 @@ export interface PagedAttentionOptions {
   readonly kvLengths: Int32Array;
   /** [n, width]: the blocks of each sequence in the order of its keys. What lies behind a sequence's last block is not looked at. */
   readonly blockTables: Int32Array;
+  /** As in `AttentionOptions`. Keys and values of int8 are not rounded again. Default: false. */
+  readonly mayRound?: boolean;
 }
 
 /** Rows as int8 codes [rows, H, D] (i8) with one scale per row and head [rows, H] (f32): a number is code · scale. */
@@ -115,6 +117,8 @@ export interface Backend {
   readonly threads: number;
   /** Work is dear to start and cheap to do, as on a GPU: many pictures are encoded together, whatever memory that takes. Default: false. */
   readonly isWide?: boolean;
+  /** What activations are rounded to in front of an int4 weight. Not there: they are not rounded. */
+  readonly int4Activations?: Int4Activations;
 
   // — memory —
   /** Uninitialised memory; may be recycled. */

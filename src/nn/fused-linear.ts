@@ -33,7 +33,11 @@ function hasInt4(linear: Linear): linear is Linear & { readonly weight: PackedTe
   return linear.weight instanceof PackedTensor && linear.weight.packed.format === "int4";
 }
 
-/** Whether the weight is of int8 codes: rows of x become codes too. */
-export function hasInt8(linear: Linear): linear is Linear & { readonly weight: PackedTensor } {
+/** Whether the layer multiplies rows that it rounds to int8, so that what comes before it may be rounded more finely than that. */
+export function roundsToInt8(linear: Linear): boolean {
+  return hasInt8(linear) || (hasInt4(linear) && linear.weight.backend.int4Activations === "int8");
+}
+
+function hasInt8(linear: Linear): linear is Linear & { readonly weight: PackedTensor } {
   return linear.weight instanceof PackedTensor && linear.weight.packed.format === "int8";
 }

@@ -21,10 +21,17 @@ export interface KvCacheSize {
   readonly maxTokens: number;
 }
 
+export interface AttendOptions {
+  /** Multiplies q·k before the softmax. */
+  readonly scale: number;
+  /** Whether q, k, v and the weights may be rounded to bf16 where that is faster. Default: false. */
+  readonly mayRound?: boolean;
+}
+
 /** What an attention layer needs of a cache. */
 export interface AttentionCache {
   /** Takes this step's k, v [T, Hkv, D] behind the cached ones and attends q [T, H, D] to all of them: → [T, H, D]. */
-  attend(q: Tensor, k: Tensor, v: Tensor, options: { scale: number }): Tensor;
+  attend(q: Tensor, k: Tensor, v: Tensor, options: AttendOptions): Tensor;
 }
 
 export class KvCache {
@@ -85,9 +92,9 @@ export class LayerCache implements AttentionCache {
     );
   }
 
-  attend(q: Tensor, k: Tensor, v: Tensor, options: { scale: number }): Tensor {
+  attend(q: Tensor, k: Tensor, v: Tensor, options: AttendOptions): Tensor {
     const all = this.append(k, v);
-    return ops.attention(q, all.keys, all.values, { scale: options.scale, causal: true }); // [T, H, D]
+    return ops.attention(q, all.keys, all.values, { ...options, causal: true }); // [T, H, D]
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import * as ops from "../tensor/ops.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { AttentionCache } from "./kv-cache.ts";
+import type { AttendOptions, AttentionCache } from "./kv-cache.ts";
 
 export class PackedAttention implements AttentionCache {
   readonly #cuSeqlens: Int32Array;
@@ -14,8 +14,8 @@ export class PackedAttention implements AttentionCache {
     this.#cuSeqlens = cuSeqlens;
   }
 
-  /** q [T, H, D], k and v [T, Hkv, D] → [T, H, D]. */
-  attend(q: Tensor, k: Tensor, v: Tensor, { scale }: { scale: number }): Tensor {
+  /** q [T, H, D], k and v [T, Hkv, D] → [T, H, D]. Never rounds: gradients are of what was computed. */
+  attend(q: Tensor, k: Tensor, v: Tensor, { scale }: AttendOptions): Tensor {
     const cuSeqlens = this.#cuSeqlens;
     return ops.attention(q, k, v, { scale, causal: true, cuSeqlensQ: cuSeqlens, cuSeqlensK: cuSeqlens });
   }

@@ -186,9 +186,9 @@ export class PagedBatch {
     }
     const shared = { blockSize: KV_BLOCK_SIZE, cuSeqlensQ: this.rowOffsets, kvLengths, blockTables };
     this.layers = pool.layers.map((layer) => ({
-      attend: (q, k, v, { scale }) => {
+      attend: (q, k, v, options) => {
         layer.write(places, k, v);
-        return layer.attend(q, { ...shared, scale });
+        return layer.attend(q, { ...shared, ...options });
       },
     }));
   }

@@ -50,10 +50,12 @@ export function pagedAttention(
   more: {
     size?: number;
     special?: (rowOfKey: (sequence: number, key: number) => number) => InputSpec["special"];
+    mayRound?: boolean;
     name?: string;
   } = {},
 ): OpCase {
   const { H, Hkv, D, sequences, shared = 0 } = sizes;
+  const { mayRound = false } = more;
   const { options, rows } = pagedLayout(sizes);
   const { blockSize, blockTables, kvLengths } = options;
   const width = blockTables.length / kvLengths.length;
@@ -64,7 +66,7 @@ export function pagedAttention(
   const special = more.special?.(rowOfKey);
   return {
     op: "pagedAttention",
-    name: `${more.name ?? ""}H=${H} Hkv=${Hkv} D=${D} block=${blockSize} shared=${shared} T/keys=${sequences.map(([t, keys]) => `${t}/${keys}`)}`,
+    name: `${more.name ?? ""}H=${H} Hkv=${Hkv} D=${D} block=${blockSize} shared=${shared} T/keys=${sequences.map(([t, keys]) => `${t}/${keys}`)}${mayRound ? " may round" : ""}`,
     out: [T, H, D],
     inputs: [
       { dtype: "f32", shape: [T, H, D], fill },
@@ -72,7 +74,8 @@ export function pagedAttention(
       { dtype: "f32", shape: [rows, Hkv, D], ...(special && { special }) },
     ],
     terms: [2],
-    run: (backend, out, [q, k, v]) => backend.pagedAttention(out, q, k, v, options),
+    ...(mayRound && { bound: "attentionRounded" as const }),
+    run: (backend, out, [q, k, v]) => backend.pagedAttention(out, q, k, v, { ...options, mayRound }),
   };
 }
 
@@ -182,6 +185,29 @@ const attentionCases: readonly OpCase[] = [
       [1, 20],
     ],
   }),
+  // Rounded where that is faster: chunks of prompts with and without keys before, decoding beside them, odd sizes, numbers too large for it.
+  ...[16, 20, 72, 128].map((D, i) =>
+    pagedAttention(
+      {
+        H: 6,
+        Hkv: 2,
+        D,
+        shared: i,
+        sequences: [
+          [40 + i, 40 + i],
+          [1, 200],
+          [90, 300 + i],
+          [9, 131],
+        ],
+      },
+      { mayRound: true },
+    ),
+  ),
+  pagedAttention(
+    { H: 2, Hkv: 1, D: 64, sequences: [[40, 160]] },
+    { mayRound: true, name: "huge value, ", special: (row) => ({ [row(0, 30) * 64 + 5]: 1e30 }) },
+  ),
+
   // Scores above 100; values that are not finite reach the queries that see them, in their channel; a key that is NaN.
   pagedAttention(
     {

@@ -2,6 +2,8 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
+import { CpuBackend } from "../../src/backend/cpu/cpu-backend.ts";
+import { loadBinding } from "../../src/backend/cpu/load.ts";
 import { ReferenceBackend } from "../../src/backend/reference/reference-backend.ts";
 import { type TensorInfo, type TensorSource, Weights } from "../../src/checkpoint/weights.ts";
 import type { HostArray } from "../../src/core/dtype.ts";
@@ -15,6 +17,8 @@ import { isPlanned } from "../../src/quant/quantize-plan.ts";
 import { runSteps } from "../../src/tensor/scope.ts";
 import { describeGolden, readGoldenJson } from "../golden/golden-dir.ts";
 import { floats, matrixShape, relativeError } from "./golden-arrays.ts";
+
+const { binding } = loadBinding();
 
 interface ModelJson {
   readonly hidden_size: number;
@@ -153,8 +157,11 @@ describeGolden("logits of quantised models", (dir) => {
       ["int16", 2e-4],
       ["int8", 0.04],
     ] as const)("packed, with %s activations", async (int4Activations, bound) => {
-      const backend = new ReferenceBackend({ int4Activations });
-      expect(await errorOf(files.autoawq_gemm(), "disk_int_zero", backend)).toBeLessThan(bound);
+      const backends: Backend[] = [new ReferenceBackend({ int4Activations })];
+      if (binding) backends.push(new CpuBackend(binding, { threads: 2, int4Activations }));
+      for (const backend of backends) {
+        expect(await errorOf(files.autoawq_gemm(), "disk_int_zero", backend)).toBeLessThan(bound);
+      }
     });
   }
 });

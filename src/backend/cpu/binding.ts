@@ -78,6 +78,7 @@ export interface Binding extends TrainingBinding {
     Hkv: number,
     D: number,
     scale: number,
+    mayRound: 0 | 1,
   ): void;
   /** The same of codes k, v [poolRows, Hkv, D] with scales [poolRows, Hkv]. */
   pagedAttentionInt8(

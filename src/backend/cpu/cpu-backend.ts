@@ -191,7 +191,7 @@ export class CpuBackend implements LearningBackend {
   pagedAttention(out: Operand, q: Operand, k: Operand, v: Operand, options: PagedAttentionOptions): void {
     const [T, H, D] = q.shape;
     const [rows, Hkv] = k.shape;
-    const { scale, blockSize, cuSeqlensQ, kvLengths, blockTables } = options;
+    const { scale, blockSize, cuSeqlensQ, kvLengths, blockTables, mayRound } = options;
     const sequences = kvLengths.length;
     this.#native.pagedAttention(
       this.#context,
@@ -211,6 +211,7 @@ export class CpuBackend implements LearningBackend {
       Hkv,
       D,
       scale,
+      mayRound ? 1 : 0,
     );
   }
 

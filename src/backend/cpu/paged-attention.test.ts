@@ -29,7 +29,12 @@ const sequence = (T: number, keys: number, seed: number): Sequence => ({
 });
 
 /** Runs the sequences together; the blocks come in the order of `blocks`. Results one by one. */
-function run(backend: CpuBackend, sequences: readonly Sequence[], blocks: (i: number) => number): Float32Array[] {
+function run(
+  backend: CpuBackend,
+  sequences: readonly Sequence[],
+  blocks: (i: number) => number,
+  mayRound = false,
+): Float32Array[] {
   const lengths = sequences.map(({ k }) => k.length / WIDTH);
   const width = Math.max(...lengths.map((length) => Math.ceil(length / BLOCK)));
   const blockTables = new Int32Array(sequences.length * width);
@@ -64,6 +69,7 @@ function run(backend: CpuBackend, sequences: readonly Sequence[], blocks: (i: nu
     cuSeqlensQ,
     kvLengths: Int32Array.from(lengths),
     blockTables,
+    mayRound,
   };
   const [k, v] = pool.map((array) => operand(array, [64 * BLOCK, Hkv, D]));
   backend.pagedAttention(operand(out, [T, H, D]), operand(q, [T, H, D]), k, v, options);
@@ -80,17 +86,20 @@ describe.skipIf(!binding)("native paged attention (skipped without the native ad
     sequence(9, 9, 6),
   ];
 
-  it("gives a sequence the same bits alone, beside others, with any threads and in any blocks", () => {
-    const one = new CpuBackend(binding!, { threads: 1 });
-    const alone = sequences.map((s) => run(one, [s], (i) => i)[0]);
-    expect(alone.every((result) => result.every(Number.isFinite))).toBe(true);
-    for (const threads of [1, 2, 3]) {
-      const backend = new CpuBackend(binding!, { threads });
-      expect(run(backend, sequences, (i) => i)).toEqual(alone);
-      expect(run(backend, sequences, (i) => (i * 37 + 5) % 64)).toEqual(alone);
-      expect(run(backend, sequences.toReversed(), (i) => 63 - i).reverse()).toEqual(alone);
-    }
-  });
+  it.each([false, true])(
+    "gives a sequence the same bits alone, beside others, with any threads and in any blocks (may round: %s)",
+    (mayRound) => {
+      const one = new CpuBackend(binding!, { threads: 1 });
+      const alone = sequences.map((s) => run(one, [s], (i) => i, mayRound)[0]);
+      expect(alone.every((result) => result.every(Number.isFinite))).toBe(true);
+      for (const threads of [1, 2, 3]) {
+        const backend = new CpuBackend(binding!, { threads });
+        expect(run(backend, sequences, (i) => i, mayRound)).toEqual(alone);
+        expect(run(backend, sequences, (i) => (i * 37 + 5) % 64, mayRound)).toEqual(alone);
+        expect(run(backend, sequences.toReversed(), (i) => 63 - i, mayRound).reverse()).toEqual(alone);
+      }
+    },
+  );
 
   it("refuses blocks outside the pool, lengths that do not fit and rows outside the target", () => {
     const context = binding!.createContext(1, "");
@@ -102,7 +111,7 @@ describe.skipIf(!binding)("native paged attention (skipped without the native ad
         Int32Array,
       ];
       const out = new Float32Array(2);
-      binding!.pagedAttention(context, out, q, pool, pool, ...arrays, 1, table.length, blockRows, 16, 1, 1, 1, 2, 1);
+      binding!.pagedAttention(context, out, q, pool, pool, ...arrays, 1, table.length, blockRows, 16, 1, 1, 1, 2, 1, 0);
     };
     call([9], [1, 0]);
     call([8], [1, -1]); // never looked at

@@ -7,7 +7,7 @@ import type { Backend } from "../../backend/backend.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { formatShape } from "../../core/shape.ts";
 import { Embedding } from "../../nn/embedding.ts";
-import { swigluOfLinears } from "../../nn/fused-linear.ts";
+import { roundsToInt8, swigluOfLinears } from "../../nn/fused-linear.ts";
 import { type AttentionCache, KvCache } from "../../nn/kv-cache.ts";
 import { Linear, linear } from "../../nn/linear.ts";
 import { RmsNorm } from "../../nn/norm.ts";
@@ -56,7 +56,8 @@ export class Qwen2Attention {
     const q = ops.rope(this.qProj.forward(x).reshape([T, H, D]), positions, ropeTheta); // [T, H, D]
     const k = ops.rope(this.kProj.forward(x).reshape([T, Hkv, D]), positions, ropeTheta); // [T, Hkv, D]
     const v = this.vProj.forward(x).reshape([T, Hkv, D]); // [T, Hkv, D]
-    const y = cache.attend(q, k, v, { scale: D ** -0.5 }).reshape([T, H * D]); // prefill and decode are one path
+    const options = { scale: D ** -0.5, mayRound: roundsToInt8(this.oProj) };
+    const y = cache.attend(q, k, v, options).reshape([T, H * D]); // prefill and decode are one path
     return this.oProj.forward(rowsOf(y, wantedRows)); // [T or wanted, C]
   }
 }

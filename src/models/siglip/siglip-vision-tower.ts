@@ -5,7 +5,7 @@
  */
 import type { GeluKind } from "../../backend/backend.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
-import { hasInt8, linearOfGelu, linearsOfNorm } from "../../nn/fused-linear.ts";
+import { linearOfGelu, linearsOfNorm, roundsToInt8 } from "../../nn/fused-linear.ts";
 import { type Linear, linear } from "../../nn/linear.ts";
 import { LayerNorm } from "../../nn/norm.ts";
 import * as ops from "../../tensor/ops.ts";
@@ -56,7 +56,7 @@ export class SiglipAttention {
       causal: false,
       cuSeqlensQ: tileOffsets,
       cuSeqlensK: tileOffsets,
-      mayRound: hasInt8(this.outProj),
+      mayRound: roundsToInt8(this.outProj),
     }); // [T, H, D]
     return this.outProj.forward(y.reshape([T, C])); // [T, C]
   }
