@@ -31,6 +31,8 @@ const stageSchema = z.strictObject({
   microBatch: positive,
   /** Rows of one sample at most. */
   maxLength: positive,
+  /** Tiles of one picture at most, in this stage and in the checkpoints that it leaves (`max_tiles`). Default: as where it starts. */
+  maxTiles: z.int().min(1).max(4096).optional(),
   /** Data sets, as `a+b*2@subset`; null: named when the run is started, which may also replace the ones named here. */
   mixture: z.string().min(1).nullable(),
   epochs: positive.default(1),

@@ -41,6 +41,14 @@ export function finishedModel(stageFolder: string): string {
   return join(stageFolder, "model");
 }
 
+/** What a saved model has beside its weights. */
+export interface SavedSource {
+  /** The checkpoint that the stage began with: configuration and tokenizer are copied from it. */
+  readonly files: CheckpointFiles;
+  /** Keys of its config.json that the stage changes. */
+  readonly changed: Readonly<Record<string, unknown>>;
+}
+
 /** Where a stage stands. */
 export type StageState = z.infer<typeof stateSchema>;
 
@@ -61,12 +69,12 @@ export function newestState(stageFolder: string): { folder: string; state: Stage
 }
 
 /**
- * Writes `checkpoint-<step>` with the configuration of `files` and everything that going on needs, then removes older ones.
+ * Writes `checkpoint-<step>` with the configuration of `source` and everything that going on needs, then removes older ones.
  * @throws RequestError when the disk is full or cannot be written; the older state stays.
  */
 export async function saveState(
   stageFolder: string,
-  files: CheckpointFiles,
+  source: SavedSource,
   learner: Learner,
   state: StageState,
 ): Promise<void> {
@@ -74,7 +82,7 @@ export async function saveState(
   if (existsSync(target)) return;
   await writeNewFolder("train", target, undefined, async (folder) => {
     await expectSpace("train", folder, 3 * bytesOf(learner));
-    await writeModel(folder, files, learner);
+    await writeModel(folder, source, learner);
     await writeTensors(
       join(folder, MOMENTS),
       new Map(ownTensors(learner).map(([name, tensor]) => [name, storable(tensor)])),
@@ -85,11 +93,11 @@ export async function saveState(
 }
 
 /** Writes the finished model and removes the states that led to it. @throws RequestError as `saveState`. */
-export async function saveFinished(stageFolder: string, files: CheckpointFiles, learner: Learner): Promise<void> {
+export async function saveFinished(stageFolder: string, source: SavedSource, learner: Learner): Promise<void> {
   const target = finishedModel(stageFolder);
   await writeNewFolder("train", target, undefined, async (folder) => {
     await expectSpace("train", folder, bytesOf(learner));
-    await writeModel(folder, files, learner);
+    await writeModel(folder, source, learner);
   });
   removeStates(stageFolder, target);
 }
@@ -136,7 +144,7 @@ export function storable(tensor: Tensor): TensorToStore {
   return { dtype: tensor.dtype, shape: tensor.shape, data: () => tensor.read() };
 }
 
-async function writeModel(folder: string, files: CheckpointFiles, learner: Learner): Promise<void> {
+async function writeModel(folder: string, { files, changed }: SavedSource, learner: Learner): Promise<void> {
   if (files.layout === "hf") {
     throw new UnsupportedError(
       "train",
@@ -144,7 +152,7 @@ async function writeModel(folder: string, files: CheckpointFiles, learner: Learn
     );
   }
   const dtype = learner.parameters.dtype;
-  await copyFiles(files.path, folder, dtype);
+  await copyFiles(files.path, folder, dtype, changed);
   for (const part of PARTS) {
     const component = FOLDERS[part];
     const target = join(folder, component);
@@ -166,7 +174,7 @@ async function writeModel(folder: string, files: CheckpointFiles, learner: Learn
 }
 
 /** The configuration and tokenizer files of a folder; weights have the trained type now, and random ones are no longer. */
-async function copyFiles(source: string, target: string, dtype: ParameterDType): Promise<void> {
+async function copyFiles(source: string, target: string, dtype: ParameterDType, changed = {}): Promise<void> {
   const name = dtype === "f32" ? "float32" : "bfloat16";
   for (const entry of readdirSync(source, { withFileTypes: true })) {
     if (!entry.isFile() || NOT_COPIED.test(entry.name)) continue;
@@ -177,7 +185,7 @@ async function copyFiles(source: string, target: string, dtype: ParameterDType):
     const { random_weights: _, ...config } = readJsonFile(join(source, entry.name)) as Record<string, unknown>;
     if ("torch_dtype" in config) config.torch_dtype = name;
     if ("model_dtype" in config) config.model_dtype = `torch.${name}`;
-    await writeFile(join(target, entry.name), `${JSON.stringify(config, null, 2)}\n`);
+    await writeFile(join(target, entry.name), `${JSON.stringify({ ...config, ...changed }, null, 2)}\n`);
   }
 }
 

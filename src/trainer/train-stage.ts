@@ -97,7 +97,8 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
   const found = newestState(folder);
   const files = await openCheckpoint(options.from, { onWarning });
   const state = found ? await openCheckpoint(found.folder, { onWarning }) : files;
-  const config = parseNvilaConfig(files.configs, { label: files.label });
+  const source = { files, changed: stage.maxTiles === undefined ? {} : { max_tiles: stage.maxTiles } };
+  const config = parseNvilaConfig(files.configs, { overrides: source.changed, label: files.label });
   const tokenizer = createTokenizer(files.tokenizer);
   const { llm, vision, projector } = state.weights;
   const sources = { llm, vision_tower: vision, mm_projector: projector };
@@ -194,7 +195,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       onSkip: (label, reason) => onWarning(`left out ${label}: ${reason}`),
     });
     const save = (): Promise<void> =>
-      saveState(folder, files, learner, { fingerprint, step, optimizerSteps: learner.optimizer.stepCount });
+      saveState(folder, source, learner, { fingerprint, step, optimizerSteps: learner.optimizer.stepCount });
 
     let parts: (LoadedBatch | null)[] = [];
     let startMs = performance.now();
@@ -227,7 +228,7 @@ export async function trainStage(stage: Stage, options: StageOptions): Promise<s
       await meetAfter(step);
       await new Promise(setImmediate);
     }
-    await saveFinished(folder, files, learner);
+    await saveFinished(folder, source, learner);
     return finished;
   } finally {
     await pool.close();

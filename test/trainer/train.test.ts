@@ -5,13 +5,14 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openModel } from "../../src/api/load-model.ts";
 import type { HostArray } from "../../src/core/dtype.ts";
 import { openCheckpoint } from "../../src/io/checkpoint-files.ts";
 import { readRecipe, recipeNames } from "../../src/trainer/recipe.ts";
 import type { LoggedStep } from "../../src/trainer/train-stage.ts";
-import { conversation, recipe, SmallRuns, STAGE } from "./small-run.ts";
+import { conversation, picture, recipe, SmallRuns, STAGE } from "./small-run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nvila-train-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -19,7 +20,12 @@ const runs = new SmallRuns(folder);
 const { start } = runs;
 const run = runs.run.bind(runs);
 const weightsOf = runs.weights.bind(runs);
-beforeAll(() => runs.prepare({ gone: [{ image: "gone.png", ...conversation("Which?", "none") }] }));
+beforeAll(() =>
+  runs.prepare({
+    gone: [{ image: "gone.png", ...conversation("Which?", "none") }],
+    wide: Array.from({ length: 4 }, () => picture("wide", "Which?")),
+  }),
+);
 
 const bytesOf = (array: HostArray): Buffer => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
 
@@ -74,6 +80,18 @@ describe("nvila train", () => {
     const { names } = weights.llm;
     expect(names.every((name) => weights.llm.info(name)?.dtype === "bf16")).toBe(true);
     expect(JSON.stringify(configs)).not.toContain("float32");
+  });
+
+  it("cuts pictures into as many tiles as a stage says, and so do the checkpoints that it leaves", async () => {
+    await sharp({ create: { width: 80, height: 40, channels: 3, background: "red" } }).toFile(
+      join(folder, "media/wide.png"),
+    );
+    const [few, many] = [1, 2].map((maxTiles) =>
+      run(`tiles-${maxTiles}`, recipe({ mixture: "wide", maxTiles, maxSteps: 1 })),
+    );
+    expect((await few).steps[0].rows).toBeLessThan((await many).steps[0].rows);
+    const { config } = await openModel(join(folder, "tiles-2/all/model"), { onWarning: () => {} });
+    expect(config.image.maxTiles).toBe(2);
   });
 
   it("keeps parts that do not learn, to the bit", async () => {
