@@ -46,7 +46,8 @@ void check_rows(Args& args, const int32_t* rows, int64_t T, int64_t target_rows)
 
 }  // namespace
 
-// pagedAttention(context, out, q, k, v, offsetsQ, lengths, tables, sequences, tableWidth, blockRows, poolRows, T, H, Hkv, D, scale, mayRound)
+// pagedAttention(context, out, q, k, v, offsetsQ, lengths, tables, sequences, tableWidth, blockRows, poolRows, T, H, Hkv, D, scale,
+//                mayRound)
 napi_value op_pagedAttention(napi_env env, napi_callback_info info) {
   Args args(env, info, "pagedAttention", 18);
   Context* context = args.context(0);

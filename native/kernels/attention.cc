@@ -1,6 +1,6 @@
 // out[T, H, D] = softmax(scale · q kᵀ) v per segment and head: cuts a call into segments and chooses the way by their rows.
-// f32 unless a caller lets tiles round (attention_amx.h); scores are never stored beyond one block. A query that sees no key gives zeros; a row with a score that is NaN or
-// +∞ gives NaN, as in the reference.
+// f32 unless a caller lets tiles round (attention_amx.h); scores are never stored beyond one block. A query that sees no key gives
+// zeros; a row with a score that is NaN or +∞ gives NaN, as in the reference.
 #include "attention.h"
 
 #include "exp2.h"

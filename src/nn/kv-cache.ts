@@ -3,7 +3,7 @@
  * `maxTokens`. Lengths change only by `commit`, after all layers have run, so a forward pass that was abandoned half-way leaves the
  * cache as it was. Layers reach the cache through `attend` alone: a block-wise cache is another class with that method.
  */
-import type { Backend } from "../backend/backend.ts";
+import type { AttentionOptions, Backend } from "../backend/backend.ts";
 import { BYTES_PER_ELEMENT } from "../core/dtype.ts";
 import { formatShape } from "../core/shape.ts";
 import * as ops from "../tensor/ops.ts";
@@ -21,12 +21,7 @@ export interface KvCacheSize {
   readonly maxTokens: number;
 }
 
-export interface AttendOptions {
-  /** Multiplies q·k before the softmax. */
-  readonly scale: number;
-  /** Whether q, k, v and the weights may be rounded to bf16 where that is faster. Default: false. */
-  readonly mayRound?: boolean;
-}
+export type AttendOptions = Pick<AttentionOptions, "scale" | "mayRound">;
 
 /** What an attention layer needs of a cache. */
 export interface AttentionCache {
