@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { HubTiming } from "../../src/hub/hub-timing.ts";
 import { type PulledModel, type PullOptions, pullModel } from "../../src/hub/pull-model.ts";
-import { bytesOf, type FakeFile, FakeHub, type FakeRepo, tagOf } from "./fake-hub.ts";
+import { bytesOf, type FakeFile, FakeHub, type FakeRepo, type Seen, tagOf } from "./fake-hub.ts";
 
 export const REPO_ID = "test-org/tiny-model";
 export const COMMIT = "5f0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b";
@@ -153,4 +153,19 @@ export class Bench {
     }
     return wrong;
   }
+}
+
+/** Whether a request was for the content of the weights. */
+export const isWeights = (seen: Seen): boolean => seen.path.endsWith(`/content/${tagOf(WEIGHTS)}`);
+
+/** What a reader would find: all refs, and of blobs and snapshot the weights. */
+export async function visibleWeights(bench: Bench): Promise<string[]> {
+  const [refs, blobs, files] = await Promise.all(
+    ["refs", "blobs", `snapshots/${COMMIT}`].map((dir) => bench.listed(dir)),
+  );
+  return [
+    ...refs,
+    ...blobs.filter((name) => name === tagOf(WEIGHTS)),
+    ...files.filter((path) => path === WEIGHTS.path),
+  ];
 }
