@@ -10,6 +10,7 @@ import type { Nvila } from "../src/api/nvila.ts";
 import { image, type RawPixels } from "../src/api/parts.ts";
 import { writeRandomCheckpoint } from "../src/io/random-checkpoint.ts";
 import { Random } from "../src/util/random.ts";
+import { median } from "./median.ts";
 
 export interface EngineNumbers {
   readonly model: string;
@@ -108,8 +109,4 @@ function noise(width: number, height: number, seed: number): RawPixels {
   const random = new Random(seed);
   const data = Uint8Array.from({ length: width * height * 3 }, () => random.nextUint32() & 255);
   return { width, height, channels: 3, data };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }

@@ -7,6 +7,7 @@ import { loadBinding } from "../src/backend/cpu/load.ts";
 import { elementCount } from "../src/core/shape.ts";
 import { Tensor } from "../src/tensor/tensor.ts";
 import { busyness, describeMachine } from "./machine.ts";
+import { median } from "./median.ts";
 
 const SIZES: readonly (readonly [T: number, C: number, M: number])[] = [
   [2048, 256, 256],
@@ -37,10 +38,6 @@ function rate(flops: number, body: () => void): number {
   body();
   const { user, system } = process.cpuUsage(start);
   return (1e6 * flops) / (user + system);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 const rows = SIZES.map(([T, C, M]) => {

@@ -5,6 +5,7 @@
 import type { Backend } from "../src/backend/backend.ts";
 import { messageOf } from "../src/util/errors.ts";
 import type { Limits } from "./limits.ts";
+import { median } from "./median.ts";
 import type { BenchRow, Limit, RowGroup } from "./row.ts";
 
 const LEAST_ROUNDS = 7;
@@ -89,9 +90,4 @@ function prepare(row: BenchRow, backend: Backend): (() => void) | string {
   } catch (error) {
     return messageOf(error);
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1];
 }

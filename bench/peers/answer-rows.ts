@@ -1,7 +1,8 @@
 /** The language model: against llama.cpp, against the memory, and eight streams against one. */
+import { median } from "../median.ts";
 import { type Group, type GroupOptions, turn, withPeers } from "./group.ts";
 import type { AnswerTimes } from "./llama-peer.ts";
-import { median, type PeerRow, row } from "./result.ts";
+import { type PeerRow, row } from "./result.ts";
 import { decodeBytes, prefillOperations } from "./work.ts";
 
 const PROMPT_TOKENS = 512;

@@ -1,7 +1,8 @@
 /** Parts of the model as graphs: the vision tower and one decoder block, against ONNX Runtime. */
+import { median } from "../median.ts";
 import { type Group, type GroupOptions, type PeerPlan, turn, withPeers } from "./group.ts";
 import { BLOCK_INPUTS, BLOCK_ROWS } from "./qwen2-onnx.ts";
-import { median, type PeerRow, row } from "./result.ts";
+import { type PeerRow, row } from "./result.ts";
 import { SIGLIP_INPUT } from "./siglip-onnx.ts";
 import { blockOperations, tileOperations } from "./work.ts";
 

@@ -4,9 +4,10 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { RequestError } from "../../src/util/errors.ts";
+import { median } from "../median.ts";
 import { type Group, type GroupOptions, turn, withPeers } from "./group.ts";
 import type { PictureTimes } from "./ours-answers-peer.ts";
-import { median, type PeerRow, row } from "./result.ts";
+import { type PeerRow, row } from "./result.ts";
 
 const [WIDTH, HEIGHT] = [1344, 896];
 /** A question takes up to a minute in bf16. */

@@ -33,12 +33,6 @@ export function row(
   return { name, ratio, target, isMet, text, samples };
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
 const NAME_WIDTH = 72;
 
 export function header(): string {

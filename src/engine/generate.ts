@@ -45,7 +45,7 @@ export interface GenerateTokensOptions {
 }
 
 /** Enough rows to use a matrix kernel well, few enough that a step stays short and its activations small. */
-const CHUNK_ROWS = 256;
+export const CHUNK_ROWS = 256;
 
 /**
  * Tokens one by one. Leaving the loop early is allowed at any time.

@@ -9,6 +9,7 @@
 import { Readback, scopeSteps } from "../tensor/scope.ts";
 import { BusyError, RequestError } from "../util/errors.ts";
 import { BlockManager } from "./block-manager.ts";
+import { CHUNK_ROWS } from "./generate.ts";
 import { Jobs } from "./jobs.ts";
 import type { Runner } from "./runner.ts";
 import { byArrival, type RequestEvents, type RequestReport, Running, tellVision } from "./running.ts";
@@ -35,11 +36,10 @@ export interface SchedulerOptions {
 }
 
 const SLICE_MS = 60;
-const CHUNK_ROWS = 256;
 
 export class Scheduler {
   readonly #runner: Runner;
-  readonly #options: SchedulerOptions;
+  readonly #options: SchedulerOptions & { readonly sliceMs: number };
   readonly #blocks: BlockManager;
   readonly #vision: VisionCache;
   readonly #jobs: Jobs;
@@ -58,13 +58,14 @@ export class Scheduler {
 
   constructor(runner: Runner, options: SchedulerOptions) {
     this.#runner = runner;
-    this.#options = options;
+    const { sliceMs = SLICE_MS, chunkRows = CHUNK_ROWS } = options;
+    this.#options = { ...options, sliceMs };
     this.#blocks = new BlockManager(runner.blocks, runner.blockSize);
     this.#vision = new VisionCache(options.visionCacheBytes);
     const scheduler = this;
     this.#jobs = new Jobs(runner, this.#vision, {
-      sliceMs: options.sliceMs ?? SLICE_MS,
-      chunkRows: options.chunkRows ?? CHUNK_ROWS,
+      sliceMs,
+      chunkRows,
       now: options.now,
       get running() {
         return scheduler.#running;
@@ -260,7 +261,7 @@ export class Scheduler {
 
   /** Steps of prompts and pictures, for a slice of time or, without answers to decode, as many as there are; false when there was none. */
   async #background(): Promise<boolean> {
-    const { now, pace, sliceMs = SLICE_MS } = this.#options;
+    const { now, pace, sliceMs } = this.#options;
     const startMs = now();
     for (let hasWorked = false; ; hasWorked = true) {
       const item = this.#nextInTurn();

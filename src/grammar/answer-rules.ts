@@ -1,5 +1,6 @@
 /** From what an answer must look like to its rules, with costs. */
 import type { ConstraintSpec, ToolSpec } from "../engine/token-constraint.ts";
+import { TOOL_CALL_BEGIN, TOOL_CALL_END } from "../tokenizer/tool-prompt.ts";
 import { settleCosts } from "./costs.ts";
 import { SchemaRules } from "./schema-rules.ts";
 import { refuse } from "./schema-source.ts";
@@ -15,8 +16,8 @@ export interface AnswerRules {
 }
 
 /** Before, between and behind name and arguments of a call in Qwen2's form. */
-const CALL_BEGIN = "<tool_call>\n";
-const CALL_END = "}\n</tool_call>";
+const CALL_BEGIN = `${TOOL_CALL_BEGIN}\n`;
+const CALL_END = `}\n${TOOL_CALL_END}`;
 
 /**
  * @param trie Null: as if every byte were a token; for checks alone.

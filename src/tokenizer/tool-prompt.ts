@@ -68,7 +68,7 @@ function toolsText(tools: readonly TemplateTool[]): string {
   return (
     "\n\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\n" +
     `You are provided with function signatures within <tools></tools> XML tags:\n<tools>${list}\n</tools>\n\n` +
-    "For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:\n" +
+    `For each function call, return a json object with function name and arguments within ${TOOL_CALL_BEGIN}${TOOL_CALL_END} XML tags:\n` +
     `${TOOL_CALL_BEGIN}\n{"name": <function-name>, "arguments": <args-json-object>}\n${TOOL_CALL_END}`
   );
 }
