@@ -78,7 +78,7 @@ class Args {
   X(copyColumns)     \
   X(embedding)       \
   X(embeddingPacked) \
-  X(gatedInt4)       \
+  X(gatedMlpInt4)    \
   X(geluErf)         \
   X(geluTanh)        \
   X(layerNorm)       \

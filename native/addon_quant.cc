@@ -132,23 +132,26 @@ napi_value op_linearInt4(napi_env env, napi_callback_info info) {
   return args.finish(p.context->kernels->linear_int4(p.context->pool, p.out, p.x, p.packed, p.bias, p.T, p.M, bytes_of_code, reuse));
 }
 
-// gatedInt4(context, out, x, gate, up, T, M, bytesOfCode, reuse)
-napi_value op_gatedInt4(napi_env env, napi_callback_info info) {
-  Args args(env, info, "gated_int4", 9);
+// gatedMlpInt4(context, out, x, gate, up, down, T, M, bytesOfCode, reuse)
+napi_value op_gatedMlpInt4(napi_env env, napi_callback_info info) {
+  Args args(env, info, "gated_mlp_int4", 10);
   Context* context = args.context(0);
-  const int64_t T = args.size(5), M = args.size(6), bytes_of_code = args.size(7);
-  const bool reuse = args.size(8) != 0;
+  const int64_t T = args.size(6), M = args.size(7), bytes_of_code = args.size(8);
+  const bool reuse = args.size(9) != 0;
   const uint8_t* gate = args.packed(3);
   const uint8_t* up = args.packed(4);
+  const uint8_t* down = args.packed(5);
   if (!args.ok()) return args.finish();
-  const PackedHeader header = packed_header(up), other = packed_header(gate);
-  const bool fits = header.bits == 4 && other.bits == 4 && header.inputs == other.inputs && header.group == other.group;
-  if (!fits || M > static_cast<int64_t>(header.outputs) || M > static_cast<int64_t>(other.outputs)) args.fail("another packed weight was expected");
+  const PackedHeader gates = packed_header(gate), ups = packed_header(up), downs = packed_header(down);
+  const bool are_int4 = gates.bits == 4 && ups.bits == 4 && downs.bits == 4;
+  const bool are_alike = gates.inputs == ups.inputs && gates.group == ups.group;
+  const bool meet = downs.inputs <= gates.outputs && downs.inputs <= ups.outputs && M <= static_cast<int64_t>(downs.outputs);
+  if (!are_int4 || !are_alike || !meet) args.fail("another packed weight was expected");
   if (bytes_of_code < 1 || bytes_of_code > 3) args.fail("codes of " + std::to_string(bytes_of_code) + " bytes");
   float* out = args.f32(1, elements({T, M}));
-  const float* x = args.f32(2, elements({T, static_cast<int64_t>(header.inputs)}));
+  const float* x = args.f32(2, elements({T, static_cast<int64_t>(ups.inputs)}));
   if (!args.ok()) return args.finish();
-  return args.finish(context->kernels->gated_int4(context->pool, out, x, gate, up, T, M, bytes_of_code, reuse));
+  return args.finish(context->kernels->gated_mlp_int4(context->pool, out, x, gate, up, down, T, M, bytes_of_code, reuse));
 }
 
 // embeddingPacked(context, out, ids, packed, T)

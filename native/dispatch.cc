@@ -22,7 +22,7 @@ extern const Kernels kernels;
 #if defined(NVILA_HAS_AMX)
 namespace amx {
 AttentionFn attention;
-GatedInt4Fn gated_int4;
+GatedMlpInt4Fn gated_mlp_int4;
 LinearInt4Fn linear_int4;
 LinearInt8Fn linear_int8;
 PagedAttentionFn paged_attention;
@@ -32,7 +32,7 @@ Kernels kernels() {
   Kernels kernels = avx512::kernels;
   kernels.isa = "amx";
   kernels.attention = attention;
-  kernels.gated_int4 = gated_int4;
+  kernels.gated_mlp_int4 = gated_mlp_int4;
   kernels.linear_int4 = linear_int4;
   kernels.linear_int8 = linear_int8;
   kernels.paged_attention = paged_attention;

@@ -32,9 +32,10 @@ using LinearInt8Fn = Status(ThreadPool& pool, float* out, const float* x, const 
 using LinearInt4Fn = Status(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M,
                             int64_t bytes_of_code, bool reuse);
 
-// out[T, M] = silu(x · gateᵀ) · (x · upᵀ) for int4 weights of the same width and groups: the bits of two LinearInt4Fn and SwigluFn.
-using GatedInt4Fn = Status(ThreadPool& pool, float* out, const float* x, const uint8_t* gate, const uint8_t* up, int64_t T, int64_t M,
-                           int64_t bytes_of_code, bool reuse);
+// out[T, M] = (silu(x · gateᵀ) · (x · upᵀ)) · downᵀ for int4 weights, gate and up of the same width and groups: the bits of LinearInt4Fn and
+// SwigluFn. What lies between becomes codes right away and is never stored.
+using GatedMlpInt4Fn = Status(ThreadPool& pool, float* out, const float* x, const uint8_t* gate, const uint8_t* up, const uint8_t* down, int64_t T,
+                              int64_t M, int64_t bytes_of_code, bool reuse);
 
 // out[T, C] = rows ids[T] of a packed table; ids are in 0 … V − 1
 using EmbedPackedFn = Status(ThreadPool& pool, float* out, const int32_t* ids, const uint8_t* packed, int64_t T);
@@ -141,7 +142,7 @@ using ReadAllFn = Status(ThreadPool& pool, const float* data, int64_t n, double*
   X(LayerNorm, layer_norm)            \
   X(Linear, linear)                   \
   X(LinearInt4, linear_int4)          \
-  X(GatedInt4, gated_int4)            \
+  X(GatedMlpInt4, gated_mlp_int4)     \
   X(LinearInt8, linear_int8)          \
   X(PackInt4, pack_int4)              \
   X(PackInt8, pack_int8)              \

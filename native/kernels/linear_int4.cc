@@ -1,5 +1,5 @@
 // out[T, M] = x[T, C] · weight[M, C]ᵀ + bias[M] for packed int4 weights: rows become int8 codes, one scale for each group (or codes of two or
-// three bytes, a row for each byte), sums within a group are exact, sums of groups are f32 in one fixed order. And gated products, silu(x · gateᵀ) · (x · upᵀ).
+// three bytes, a row for each byte), sums within a group are exact, sums of groups are f32 in one fixed order. And a gated MLP of three of them.
 // Versions (1536 → 8960, one thread of a busy Zen 3, GOP/s for 8, 16 and 512 rows; a tile alone in L1: 231 from nibbles, 247 from bytes):
 //   1. up to 8 rows from nibbles; more: depth blocks, then panels, then tiles, each block unpacked before    197  144  188
 //   2. nibbles for every number of rows                                                                     195  199  177
@@ -157,70 +157,117 @@ Int4Product product_of(const uint8_t* packed, Weight bias, int64_t M, int64_t by
   return product;
 }
 
-// out[T, M] = x · product's weight + bias; with a gate (of the same width and groups) silu(x · gate's weight) times that: the gate's values of a task
-// stay in L2 until the others meet them.
-Status multiply_int4(ThreadPool& pool, float* out, const float* x, Int4Product* gate, Int4Product& product, int64_t T, bool reuse) {
-  const int64_t C = product.header.inputs, group = product.header.group, M = product.M, bytes_of_code = product.bytes_of_code;
-  if (T == 0 || M == 0) return Status::kOk;
-  const int64_t part = smaller(T, kMostRowsOfPart);
-  const int64_t groups = product.sizes.groups;
-  void* shared = pool.shared_scratch(int4_rows_bytes(part * bytes_of_code, C, groups), ThreadPool::Shared::kRows);
-  if (!shared) return Status::kOutOfMemory;
-  product.rows = int4_rows(shared, part * bytes_of_code, C, groups);
-  if (gate) gate->rows = product.rows;
+// Room for the codes of `count` rows. False: out of memory.
+bool take_rows(ThreadPool& pool, Int4Product& product, int64_t count, ThreadPool::Shared use) {
+  const int64_t rows = count * product.bytes_of_code, inputs = product.header.inputs, groups = product.sizes.groups;
+  void* memory = pool.shared_scratch(int4_rows_bytes(rows, inputs, groups), use);
+  if (memory) product.rows = int4_rows(memory, rows, inputs, groups);
+  return memory != nullptr;
+}
 
-  const int64_t panels = ceil_div(M, kPanel);
-  const int64_t rows = part * bytes_of_code, chunk = chunk_rows(rows, C, bytes_of_code);
-  const int64_t wanted = larger(1, ceil_div(16 * pool.threads(), ceil_div(rows, chunk)));
-  const int64_t span = up_to_multiple(larger(1, ceil_div(panels, wanted)), 2);  // panels of a task
-  const int64_t spans = ceil_div(panels, span);
-  const size_t own_bytes = (task_bytes(product, chunk) + 63) / 64 * 64;
-  const size_t gate_bytes = gate ? static_cast<size_t>(ceil_div(chunk, bytes_of_code) * span * kPanel) * sizeof(float) : 0;
-  for (int thread = 0; thread < pool.threads(); thread++) {
-    if (!pool.scratch(thread, own_bytes + gate_bytes)) return Status::kOutOfMemory;
+// Codes of x[count, C].
+void quantize(ThreadPool& pool, const Int4Product& product, const float* x, int64_t count) {
+  const int64_t C = product.header.inputs;
+  const auto some = [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; t++) {
+      quantize_int4_groups(product.rows, t, 0, product.rows.groups, x + t * C, C, product.header.group, product.bytes_of_code);
+    }
+  };
+  if (count * C < (1 << 14)) some(0, count);
+  else pool.parallel_for(count, larger(1, (1 << 13) / C), [&](int64_t begin, int64_t end, int) { some(begin, end); });
+}
+
+// How a product is divided: a task is some rows of codes times some panels.
+struct Tasks {
+  int64_t panels, chunk, span;  // panels of the product; rows and panels of a task
+  size_t own_bytes;             // working memory of a task
+
+  // rows: of codes, the most at a time. Tasks begin at multiples of `unit` panels.
+  Tasks(const Int4Product& product, int64_t rows, int64_t threads, int64_t unit)
+      : panels(ceil_div(product.M, kPanel)), chunk(chunk_rows(rows, product.header.inputs, product.bytes_of_code)) {
+    const int64_t wanted = larger(1, ceil_div(16 * threads, ceil_div(rows, chunk)));
+    span = up_to_multiple(larger(1, ceil_div(panels, wanted)), unit);
+    own_bytes = (task_bytes(product, chunk) + 63) / 64 * 64;
   }
 
-  for (int64_t start = 0; start < T; start += part) {
-    const int64_t count = smaller(part, T - start);
-    if (!reuse || part < T) {
-      const auto quantize = [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; t++) quantize_int4_row(product.rows, t, x + (start + t) * C, C, group, bytes_of_code);
-      };
-      if (count * C < (1 << 14)) quantize(0, count);
-      else pool.parallel_for(count, larger(1, (1 << 13) / C), [&](int64_t begin, int64_t end, int) { quantize(begin, end); });
-    }
-    const int64_t code_rows = count * bytes_of_code;
-    pool.parallel_for(ceil_div(code_rows, chunk) * spans, 1, [&](int64_t task, int64_t, int thread) {
-      void* memory = pool.scratch(thread, 0);
-      const int64_t row = task / spans * chunk, height = smaller(chunk, code_rows - row);
-      const int64_t first = task % spans * span, last = smaller(panels, first + span);
-      Int4Product own = product;
-      own.out = {out + start * M, M, 0, 0};
-      if (gate) {
-        Int4Product before = *gate;
-        before.out = {reinterpret_cast<float*>(static_cast<uint8_t*>(memory) + own_bytes), span * kPanel, row / bytes_of_code, first};
-        with_group(group, before, first, last, row, height, memory);
-        own.gate = before.out;
-      }
-      with_group(group, own, first, last, row, height, memory);
+  // f(first panel, last panel, first row of codes, rows, memory) for every task of `rows` rows of codes.
+  template <typename F>
+  void run(ThreadPool& pool, int64_t rows, F&& f) const {
+    const int64_t spans = ceil_div(panels, span);
+    pool.parallel_for(ceil_div(rows, chunk) * spans, 1, [&](int64_t task, int64_t, int thread) {
+      const int64_t row = task / spans * chunk, first = task % spans * span;
+      f(first, smaller(panels, first + span), row, smaller(chunk, rows - row), pool.scratch(thread, 0));
     });
   }
-  return Status::kOk;
+};
+
+bool reserve(ThreadPool& pool, size_t bytes) {
+  for (int thread = 0; thread < pool.threads(); thread++) {
+    if (!pool.scratch(thread, bytes)) return false;
+  }
+  return true;
+}
+
+// out[count, M] = the product's codes times its weight + bias.
+void multiply(ThreadPool& pool, const Tasks& tasks, Int4Product product, float* out, int64_t count) {
+  product.out = {out, product.M, 0, 0};
+  tasks.run(pool, count * product.bytes_of_code, [&](int64_t first, int64_t last, int64_t row, int64_t height, void* memory) {
+    with_group(product.header.group, product, first, last, row, height, memory);
+  });
 }
 
 }  // namespace
 
 Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* packed, Weight bias, int64_t T, int64_t M,
                    int64_t bytes_of_code, bool reuse) {
+  if (T == 0 || M == 0) return Status::kOk;
   Int4Product product = product_of(packed, bias, M, bytes_of_code);
-  return multiply_int4(pool, out, x, nullptr, product, T, reuse);
+  const int64_t part = smaller(T, kMostRowsOfPart);
+  const Tasks tasks(product, part * bytes_of_code, pool.threads(), 2);
+  if (!take_rows(pool, product, part, ThreadPool::Shared::kRows) || !reserve(pool, tasks.own_bytes)) return Status::kOutOfMemory;
+  for (int64_t start = 0; start < T; start += part) {
+    const int64_t count = smaller(part, T - start);
+    if (!reuse || part < T) quantize(pool, product, x + start * product.header.inputs, count);
+    multiply(pool, tasks, product, out + start * M, count);
+  }
+  return Status::kOk;
 }
 
-Status gated_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* gate, const uint8_t* up, int64_t T, int64_t M, int64_t bytes_of_code,
-                  bool reuse) {
+// The gates of a task stay in L2 until the up values meet them, and what comes of it until it is codes.
+Status gated_mlp_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* gate, const uint8_t* up, const uint8_t* down, int64_t T, int64_t M,
+                      int64_t bytes_of_code, bool reuse) {
+  if (T == 0 || M == 0) return Status::kOk;
   const Weight none = {nullptr, DType::kF32};
-  Int4Product gates = product_of(gate, none, M, bytes_of_code), product = product_of(up, none, M, bytes_of_code);
-  return multiply_int4(pool, out, x, &gates, product, T, reuse);
+  Int4Product downs = product_of(down, none, M, bytes_of_code);
+  const int64_t inner = downs.header.inputs, inner_group = downs.header.group;
+  Int4Product gates = product_of(gate, none, inner, bytes_of_code), ups = product_of(up, none, inner, bytes_of_code);
+  const int64_t part = smaller(T, kMostRowsOfPart), rows = part * bytes_of_code, C = ups.header.inputs;
+  const Tasks inner_tasks(ups, rows, pool.threads(), inner_group / kPanel), tasks(downs, rows, pool.threads(), 2);
+  const int64_t stride = inner_tasks.span * kPanel;  // of a task's values
+  const size_t values_bytes = static_cast<size_t>(ceil_div(inner_tasks.chunk, bytes_of_code) * stride) * sizeof(float);
+  if (!take_rows(pool, ups, part, ThreadPool::Shared::kRows) || !take_rows(pool, downs, part, ThreadPool::Shared::kCallerOfLinear) ||
+      !reserve(pool, std::max(inner_tasks.own_bytes + values_bytes, tasks.own_bytes))) {
+    return Status::kOutOfMemory;
+  }
+  gates.rows = ups.rows;
+  for (int64_t start = 0; start < T; start += part) {
+    const int64_t count = smaller(part, T - start);
+    if (!reuse || part < T) quantize(pool, ups, x + start * C, count);
+    inner_tasks.run(pool, count * bytes_of_code, [&](int64_t first, int64_t last, int64_t row, int64_t height, void* memory) {
+      float* values = reinterpret_cast<float*>(static_cast<uint8_t*>(memory) + inner_tasks.own_bytes);
+      Int4Product own_gates = gates, own_ups = ups;
+      own_gates.out = own_ups.gate = own_ups.out = {values, stride, row / bytes_of_code, first};
+      with_group(ups.header.group, own_gates, first, last, row, height, memory);
+      with_group(ups.header.group, own_ups, first, last, row, height, memory);
+      const int64_t first_group = first * kPanel / inner_group, width = smaller(inner, last * kPanel) - first * kPanel;
+      const int64_t last_group = last == inner_tasks.panels ? downs.rows.groups : last * kPanel / inner_group;
+      for (int64_t t = 0; t < height / bytes_of_code; t++) {
+        quantize_int4_groups(downs.rows, row / bytes_of_code + t, first_group, last_group, values + t * stride, width, inner_group, bytes_of_code);
+      }
+    });
+    multiply(pool, tasks, downs, out + start * M, count);
+  }
+  return Status::kOk;
 }
 
 }  // namespace NVILA_ISA

@@ -95,8 +95,8 @@ NVILA_INLINE Int4Rows int4_rows(void* memory, int64_t count, int64_t C, int64_t 
 // Quantises x[C] into row t.
 void quantize_int8_row(const Int8Rows& rows, int64_t t, const float* x, int64_t C);
 
-// Quantises x[C] in groups of `group` into rows bytes · t … bytes · (t + 1) − 1.
-void quantize_int4_row(const Int4Rows& rows, int64_t t, const float* x, int64_t C, int64_t group, int64_t bytes);
+// Quantises x[C] in groups of `group` into rows bytes · t … bytes · (t + 1) − 1, from group `first` on and up to `last`; those behind x become zeros.
+void quantize_int4_groups(const Int4Rows& rows, int64_t t, int64_t first, int64_t last, const float* x, int64_t C, int64_t group, int64_t bytes);
 
 }  // namespace NVILA_ISA
 }  // namespace nvila

@@ -241,11 +241,11 @@ void quantize_int8_row(const Int8Rows& rows, int64_t t, const float* x, int64_t 
   rows.counts[t] = static_cast<int32_t>(count);
 }
 
-void quantize_int4_row(const Int4Rows& rows, int64_t t, const float* x, int64_t C, int64_t group, int64_t bytes) {
+void quantize_int4_groups(const Int4Rows& rows, int64_t t, int64_t first_group, int64_t last_group, const float* x, int64_t C, int64_t group, int64_t bytes) {
   const int64_t first = bytes * t, last = first + bytes - 1;
   const float levels = kInt4Levels[bytes - 1];
-  for (int64_t g = 0; g < rows.groups; g++) {
-    const int64_t c = g * group;
+  for (int64_t g = first_group; g < last_group; g++) {
+    const int64_t c = (g - first_group) * group;
     const float scale = c < C ? scale_of(x + c, group, levels) : 0.0f;
     float of_byte = scale;
     for (int64_t row = last; row >= first; row--) {
@@ -254,10 +254,10 @@ void quantize_int4_row(const Int4Rows& rows, int64_t t, const float* x, int64_t 
       of_byte *= 256.0f;
     }
     if (!(scale > 0)) {
-      for (int64_t row = first; row <= last; row++) zero(rows.codes + row * rows.stride + c, group);
+      for (int64_t row = first; row <= last; row++) zero(rows.codes + row * rows.stride + g * group, group);
       continue;
     }
-    int8_t* codes = rows.codes + first * rows.stride + c;
+    int8_t* codes = rows.codes + first * rows.stride + g * group;
     int32_t* sums = rows.sums + first * rows.groups + g;
     if (bytes == 1) {
       CodeSum sum;

@@ -155,8 +155,8 @@ export interface Backend {
   layerNormLinearPacked(out: Operand, x: Operand, norm: NormOperands, weight: PackedWeight, bias: Operand | null): void;
   /** `linearPacked` of gelu(x). A backend need not store it. */
   geluLinearPacked(out: Operand, x: Operand, kind: GeluKind, weight: PackedWeight, bias: Operand | null): void;
-  /** out[T, M] = silu(linearPacked(x, gate)) · linearPacked(x, up). A backend need not store either. */
-  gatedLinearPacked(out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight): void;
+  /** out[T, M] = linearPacked(silu(linearPacked(x, gate)) · linearPacked(x, up), down). A backend need not store what lies between. */
+  gatedMlpPacked(out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight, down: PackedWeight): void;
   /** out[T, C]: row ids[t] of the packed table [V, C], as f32. Ids are checked by the caller. */
   embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void;
   /** out[T, C]: (x − mean) / sqrt(var + eps) · weight[C] + bias[C], population variance. */

@@ -4,6 +4,7 @@
  */
 import { elementCount } from "../core/shape.ts";
 import type { Backend, GeluKind, NormOperands, Operand, PackedWeight } from "./backend.ts";
+import { rowsOf } from "./operand-sizes.ts";
 
 /** out[T, M] = linearPacked(layerNorm(x[T, C])). */
 export function layerNormThenLinear(
@@ -35,16 +36,27 @@ export function geluThenLinear(
   });
 }
 
-/** out[T, M] = silu(linearPacked(x[T, C], gate)) · linearPacked(x, up). */
-export function gateThenSwiglu(backend: Backend, out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight): void {
-  throughTemporary(backend, out, (y) => {
-    backend.linearPacked(y, x, gate, null);
-    backend.linearPacked(out, x, up, null);
-    backend.swiglu(out, y, out);
+/** out[T, M] = linearPacked(silu(linearPacked(x[T, C], gate)) · linearPacked(x, up), down). */
+export function gatedMlpByLinears(
+  backend: Backend,
+  out: Operand,
+  x: Operand,
+  gate: PackedWeight,
+  up: PackedWeight,
+  down: PackedWeight,
+): void {
+  const inner = { shape: [rowsOf(x), down.shape[1]] };
+  throughTemporary(backend, inner, (gates) => {
+    throughTemporary(backend, inner, (ups) => {
+      backend.linearPacked(gates, x, gate, null);
+      backend.linearPacked(ups, x, up, null);
+      backend.swiglu(ups, gates, ups);
+      backend.linearPacked(out, ups, down, null);
+    });
   });
 }
 
-function throughTemporary(backend: Backend, { shape }: Operand, run: (y: Operand) => void): void {
+function throughTemporary(backend: Backend, { shape }: Pick<Operand, "shape">, run: (y: Operand) => void): void {
   const storage = backend.alloc("f32", elementCount(shape));
   try {
     run({ storage, shape, dtype: "f32" });

@@ -3,7 +3,7 @@
  * what lies between them; the numbers are the same.
  */
 import type { GeluKind } from "../backend/backend.ts";
-import { gatedLinear, geluLinear, layerNormLinear } from "../tensor/fused-ops.ts";
+import { gatedMlp, geluLinear, layerNormLinear } from "../tensor/fused-ops.ts";
 import { gelu, swiglu } from "../tensor/ops.ts";
 import { PackedTensor } from "../tensor/packed-tensor.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -23,10 +23,13 @@ export function linearOfGelu(linear: Linear, kind: GeluKind, x: Tensor): Tensor 
   return linear.forward(gelu(x, kind));
 }
 
-/** silu(gate(x)) · up(x). […, C] → […, M]. */
-export function swigluOfLinears(gate: Linear, up: Linear, x: Tensor): Tensor {
-  if (hasInt4(gate) && hasInt4(up) && !gate.bias && !up.bias) return gatedLinear(x, gate.weight, up.weight);
-  return swiglu(gate.forward(x), up.forward(x));
+/** down(silu(gate(x)) · up(x)). […, C] → […, M]. */
+export function gatedMlpOfLinears(gate: Linear, up: Linear, down: Linear, x: Tensor): Tensor {
+  const hasBias = gate.bias || up.bias || down.bias;
+  if (hasInt4(gate) && hasInt4(up) && hasInt4(down) && !hasBias) {
+    return gatedMlp(x, gate.weight, up.weight, down.weight);
+  }
+  return down.forward(swiglu(gate.forward(x), up.forward(x)));
 }
 
 function hasInt4(linear: Linear): linear is Linear & { readonly weight: PackedTensor } {

@@ -32,20 +32,29 @@ export function geluLinear(x: Tensor, kind: GeluKind, weight: PackedTensor, bias
   return out;
 }
 
-/** silu(linear(x, gate)) · linear(x, up) of packed weights in one operation, the same bits: x[…, C] → […, M]. No gradients. */
-export function gatedLinear(x: Tensor, gate: PackedTensor, up: PackedTensor): Tensor {
-  if (gate.shape[0] !== up.shape[0] || gate.shape[1] !== up.shape[1]) {
-    const sizes = `gate ${formatShape(gate.shape)}, up ${formatShape(up.shape)}`;
-    throw new ShapeError("swiglu", `expected two weights of one shape, got ${sizes}`);
+/** linear(silu(linear(x, gate)) · linear(x, up), down) of packed weights in one operation, the same bits: x[…, C] → […, M]. No gradients. */
+export function gatedMlp(x: Tensor, gate: PackedTensor, up: PackedTensor, down: PackedTensor): Tensor {
+  const isFit = gate.shape[0] === up.shape[0] && gate.shape[1] === up.shape[1] && down.shape[1] === up.shape[0];
+  if (!isFit) {
+    const [g, u, d] = [gate, up, down].map(({ shape }) => formatShape(shape));
+    throw new ShapeError("swiglu", `expected gate and up [I, C] and down [M, I], got gate ${g}, up ${u}, down ${d}`);
   }
-  const out = packedProduct(x, up, null);
-  x.backend.gatedLinearPacked(out, x, gate.packed, up.packed);
+  expectInputs(x, up);
+  const out = empty(x.backend, "f32", [...x.shape.slice(0, -1), down.shape[0]]);
+  x.backend.gatedMlpPacked(out, x, gate.packed, up.packed, down.packed);
   return out;
 }
 
 /** The memory of a product with a packed weight, whose operands fit. */
 function packedProduct(x: Tensor, weight: PackedTensor, bias: Tensor | null): Tensor {
-  const [M, C] = weight.shape;
+  const [M] = weight.shape;
+  expectInputs(x, weight);
+  if (bias) expectVector("linear", "bias", bias, M);
+  return empty(x.backend, "f32", [...x.shape.slice(0, -1), M]);
+}
+
+function expectInputs(x: Tensor, weight: PackedTensor): void {
+  const [, C] = weight.shape;
   expectF32("linear", "x", x);
   if (C !== x.shape.at(-1)) {
     throw new ShapeError(
@@ -53,7 +62,5 @@ function packedProduct(x: Tensor, weight: PackedTensor, bias: Tensor | null): Te
       `inner sizes differ: x ${formatShape(x.shape)} × weight ${formatShape(weight.shape)}ᵀ`,
     );
   }
-  if (bias) expectVector("linear", "bias", bias, M);
   refuse("linear with a quantised weight", x);
-  return empty(x.backend, "f32", [...x.shape.slice(0, -1), M]);
 }

@@ -2,9 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Backend } from "../../src/backend/backend.ts";
 import { mapFile } from "../../src/backend/cpu/file-map.ts";
 import { arrayView, BYTES_PER_ELEMENT, type DType, type HostArray } from "../../src/core/dtype.ts";
 import { elementCount, type Shape } from "../../src/core/shape.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
 import { f32ToBf16, f32ToF16 } from "../../src/util/half.ts";
 
 export interface InputSpec {
@@ -25,6 +27,13 @@ export function noiseSource(seed: number): () => number {
     state = (Math.imul(state, 1664525) + 1013904223) | 0;
     return state / 2 ** 31;
   };
+}
+
+/** f32 noise in −amplitude … amplitude. */
+export function noiseTensor(backend: Backend, shape: Shape, seed: number, amplitude = 1): Tensor {
+  const noise = noiseSource(seed);
+  const values = Float32Array.from({ length: elementCount(shape) }, () => amplitude * noise());
+  return Tensor.from(backend, "f32", values, shape);
 }
 
 export function makeInput(spec: InputSpec, seed: number): HostArray {

@@ -7,16 +7,11 @@ import { elementCount, type Shape } from "../../src/core/shape.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { describeOnBackends } from "../models/backends.ts";
-import { noiseSource } from "./inputs.ts";
+import { noiseTensor } from "./inputs.ts";
 
 const few = fc.integer({ min: 1, max: 4 });
 const side = fc.integer({ min: 1, max: 7 });
 const channels = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 40 }));
-
-function noiseTensor(backend: Backend, shape: Shape, seed: number): Tensor {
-  const noise = noiseSource(seed);
-  return Tensor.from(backend, "f32", Float32Array.from({ length: elementCount(shape) }, noise), shape);
-}
 
 function constant(backend: Backend, shape: Shape, value: number): Tensor {
   return Tensor.from(backend, "f32", new Float32Array(elementCount(shape)).fill(value), shape);

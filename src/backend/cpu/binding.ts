@@ -342,13 +342,14 @@ export interface Binding extends TrainingBinding {
     bytesOfCode: 1 | 2 | 3,
     reuse: 0 | 1,
   ): void;
-  /** out[T, M] = silu(x · gateᵀ) · (x · upᵀ) for int4 weights of the same width and groups. */
-  gatedInt4(
+  /** out[T, M] = (silu(x · gateᵀ) · (x · upᵀ)) · downᵀ for int4 weights, gate and up of the same width and groups. */
+  gatedMlpInt4(
     context: NativeContext,
     out: Float32Array,
     x: Float32Array,
     gate: Uint8Array,
     up: Uint8Array,
+    down: Uint8Array,
     T: number,
     M: number,
     bytesOfCode: 1 | 2 | 3,

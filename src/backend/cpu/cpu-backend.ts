@@ -19,7 +19,7 @@ import type {
 } from "../backend.ts";
 import { f32, HostMemory, i8, i32 } from "../host.ts";
 import { rowsOf, widthOf } from "../operand-sizes.ts";
-import { gateThenSwiglu, geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
+import { gatedMlpByLinears, geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
 import type { LearningBackend, TrainingBackend } from "../training-backend.ts";
 import type { Binding } from "./binding.ts";
 import { type CpuPacked, PACKED_LAYOUT, packedFromBytes, packForCpu } from "./cpu-packed.ts";
@@ -140,11 +140,11 @@ export class CpuBackend implements LearningBackend {
     else geluThenLinear(this, out, x, kind, weight, bias);
   }
 
-  gatedLinearPacked(out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight): void {
-    const [g, u] = [gate as CpuPacked, up as CpuPacked];
-    const isOne = g.format === "int4" && u.format === "int4" && g.group === u.group;
-    if (isOne) this.#products.gated(out, x, g, u);
-    else gateThenSwiglu(this, out, x, gate, up);
+  gatedMlpPacked(out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight, down: PackedWeight): void {
+    const [g, u, d] = [gate as CpuPacked, up as CpuPacked, down as CpuPacked];
+    const isOne = [g, u, d].every(({ format }) => format === "int4") && g.group === u.group;
+    if (isOne) this.#products.gatedMlp(out, x, g, u, d);
+    else gatedMlpByLinears(this, out, x, gate, up, down);
   }
 
   embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void {

@@ -57,10 +57,11 @@ export class CpuProducts {
     });
   }
 
-  /** Of two int4 weights with the same groups. */
-  gated(out: Operand, x: Operand, gate: CpuPacked, up: CpuPacked): void {
-    this.#reusing(x, up.group, up.shape[0], (T, M, reuse) =>
-      this.#native.gatedInt4(this.#context, f32(out), f32(x), gate.bytes, up.bytes, T, M, this.#bytesOfCode, reuse),
+  /** Of int4 weights, gate and up with the same groups. */
+  gatedMlp(out: Operand, x: Operand, gate: CpuPacked, up: CpuPacked, down: CpuPacked): void {
+    const [g, u, d] = [gate.bytes, up.bytes, down.bytes];
+    this.#reusing(x, up.group, down.shape[0], (T, M, reuse) =>
+      this.#native.gatedMlpInt4(this.#context, f32(out), f32(x), g, u, d, T, M, this.#bytesOfCode, reuse),
     );
   }
 

@@ -195,7 +195,7 @@ export class CudaBackend implements LearningBackend {
     throw unsupported("quantised weights");
   }
 
-  gatedLinearPacked(): void {
+  gatedMlpPacked(): void {
     throw unsupported("quantised weights");
   }
 

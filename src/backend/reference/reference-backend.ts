@@ -17,7 +17,7 @@ import type {
   Storage,
 } from "../backend.ts";
 import { HostMemory } from "../host.ts";
-import { gateThenSwiglu, geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
+import { gatedMlpByLinears, geluThenLinear, layerNormThenLinear } from "../stepwise-packed.ts";
 import type { LearningBackend } from "../training-backend.ts";
 import { add } from "./add.ts";
 import { areaResize } from "./area-resize.ts";
@@ -108,8 +108,8 @@ export class ReferenceBackend implements LearningBackend {
     geluThenLinear(this, out, x, kind, weight, bias);
   }
 
-  gatedLinearPacked(out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight): void {
-    gateThenSwiglu(this, out, x, gate, up);
+  gatedMlpPacked(out: Operand, x: Operand, gate: PackedWeight, up: PackedWeight, down: PackedWeight): void {
+    gatedMlpByLinears(this, out, x, gate, up, down);
   }
 
   embeddingPacked(out: Operand, ids: Operand, table: PackedWeight): void {

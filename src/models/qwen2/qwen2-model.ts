@@ -7,7 +7,7 @@ import type { Backend } from "../../backend/backend.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { formatShape } from "../../core/shape.ts";
 import { Embedding } from "../../nn/embedding.ts";
-import { roundsToInt8, swigluOfLinears } from "../../nn/fused-linear.ts";
+import { gatedMlpOfLinears, roundsToInt8 } from "../../nn/fused-linear.ts";
 import { type AttentionCache, KvCache } from "../../nn/kv-cache.ts";
 import { Linear, linear } from "../../nn/linear.ts";
 import { RmsNorm } from "../../nn/norm.ts";
@@ -76,7 +76,7 @@ export class Qwen2Mlp {
   }
 
   forward(x: Tensor): Tensor {
-    return this.downProj.forward(swigluOfLinears(this.gateProj, this.upProj, x)); // [T, M] inside
+    return gatedMlpOfLinears(this.gateProj, this.upProj, this.downProj, x); // [T, M] inside
   }
 }
 
