@@ -12,25 +12,16 @@ import { money, ORDINALS, Writer } from "./words.ts";
 /** One kind of layout for each way of labelling; the last two are never seen in training. */
 const LAYOUTS: Readonly<Record<Split, readonly number[]>> = { train: [0, 1, 2], validation: [3], test: [4] };
 
+type Kind = "line" | "receipt" | "form" | "table" | "long page" | "list" | "note";
+
 /**
- * Notes and short lists are there for training alone: notes give most letters to read for what a picture costs, short lists lead to the long pages,
- * where one of thirty lines has the answer.
+ * Kinds by how often they are drawn. Notes and short lists are there for training alone: notes give most letters to read for what a picture costs,
+ * short lists lead to the long pages, where one of thirty lines has the answer.
  */
-const ASKED = ["line", "line", "receipt", "receipt", "form", "form", "table", "table", "long page"] as const;
-const TAUGHT = [
-  "note",
-  "note",
-  "note",
-  "list",
-  "list",
-  "list",
-  "list",
-  "table",
-  "table",
-  "long page",
-  "long page",
-] as const;
-const KINDS = { asked: ASKED, train: [...ASKED, ...TAUGHT] } as const;
+const KINDS: Readonly<Record<"asked" | "train", readonly Kind[]>> = {
+  asked: repeated({ line: 2, receipt: 2, form: 2, table: 2, "long page": 1 }),
+  train: repeated({ line: 5, receipt: 3, form: 3, table: 6, "long page": 7, list: 5, note: 3 }),
+};
 
 /** Height of capitals in pixels; 9 to 12 where none is given. */
 const LETTER_SIZES: Readonly<Record<string, readonly [number, number]>> = {
@@ -64,6 +55,10 @@ export function drawDocument(dice: Dice, split: Split): SynthExample {
   }[kind];
   const drawn = draw(desk);
   return still(dice, split, weather(desk.page, dice), `${kind} ${desk.layout}`, drawn);
+}
+
+function repeated(counts: Readonly<Partial<Record<Kind, number>>>): Kind[] {
+  return (Object.keys(counts) as Kind[]).flatMap((kind) => Array.from({ length: counts[kind] ?? 0 }, () => kind));
 }
 
 function pageSize(dice: Dice, kind: string): [number, number] {

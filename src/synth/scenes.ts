@@ -5,7 +5,7 @@ import type { Dice } from "./dice.ts";
 import { type Exchange, ONE_WORD_OR_PHRASE, type SynthExample, still } from "./example.ts";
 import type { Split } from "./font.ts";
 import { anyPair, COLOUR_NAMES, drawPair, drawThing, nameOf, SHAPES, type Thing } from "./objects.ts";
-import { gradientCanvas, weather } from "./paper.ts";
+import { anyHue, gradientCanvas, weather } from "./paper.ts";
 import { fillBox, strokePath } from "./shapes.ts";
 import {
   type Asked,
@@ -60,14 +60,38 @@ const GROUNDS: Readonly<Record<Split, readonly (readonly [Colour, Colour])[]>> =
 /** Draws one scene. */
 export function drawScene(dice: Dice, split: Split): SynthExample {
   const [width, height] = [dice.int(200, 300), dice.int(180, 260)];
-  const canvas = gradientCanvas(width, height, ...dice.pick(GROUNDS[split]));
+  const [top, bottom] = split === "train" && dice.chance(0.6) ? anyGround(dice) : dice.pick(GROUNDS[split]);
+  const canvas = gradientCanvas(width, height, top, bottom);
   const layout = split === "train" ? dice.int(0, 1) : split === "validation" ? 2 : 3;
   drawGround(canvas, dice, layout);
+  if (split === "train" && dice.chance(0.4)) drawSlantedLines(canvas, dice);
   const things = placeThings(dice, split, canvas);
   for (const thing of things) drawThing(canvas, thing, layout === 1 || layout === 3 ? dice.float(-25, 25) : 0);
   const picture = weather(canvas, dice);
   const drawn = { exchanges: questions(dice, things), caption: captionOf(things) };
   return still(dice, split, picture, `scene ${layout}`, drawn, 4);
+}
+
+/** Two light colours that no list has. */
+function anyGround(dice: Dice): [Colour, Colour] {
+  const hue = dice.float(0, 6);
+  const tint = (): Colour => anyHue(dice, [0, 0.15], [0.75, 1], hue + dice.float(0, 1));
+  return [tint(), tint()];
+}
+
+/** Thin lines behind the things, from the left edge to the right: what is there and no object. Never level or upright, as other splits have them. */
+function drawSlantedLines(canvas: Canvas, dice: Dice): void {
+  const shade = anyHue(dice, [0, 0.2], [0.6, 0.95]);
+  const slope = (dice.chance(0.5) ? 1 : -1) * dice.float(0.2, 1.5);
+  const drop = slope * canvas.width;
+  for (let left = dice.int(1, 9); left > 0; left--) {
+    const y = dice.float(Math.min(0, -drop), canvas.height + Math.max(0, -drop));
+    const [from, to] = [
+      { x: 0, y },
+      { x: canvas.width, y: y + drop },
+    ];
+    strokePath(canvas, [from, to], dice.float(0.8, 1.8), shade);
+  }
 }
 
 function drawGround(canvas: Canvas, dice: Dice, layout: number): void {
