@@ -32,7 +32,7 @@ export interface GenerateTokensOptions {
   readonly maxTokens: number | null;
   /** Prompt and answer together; what the cache holds before counts. */
   readonly contextLength: number;
-  /** Rows of the prompt that are read together. Default 256. */
+  /** Rows of the prompt that are read together. Default 512. */
   readonly chunkRows?: number;
   /** Runs after every step: may wait, and may throw to stop. */
   readonly pace: () => Promise<void> | void;
@@ -45,7 +45,7 @@ export interface GenerateTokensOptions {
 }
 
 /** Enough rows to use a matrix kernel well, few enough that a step stays short and its activations small. */
-export const CHUNK_ROWS = 256;
+export const CHUNK_ROWS = 512;
 
 /**
  * Tokens one by one. Leaving the loop early is allowed at any time.

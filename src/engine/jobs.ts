@@ -10,9 +10,10 @@ import { type Job, type Running, tellVision, tilesOf } from "./running.ts";
 import type { MediaItem, Sequence } from "./sequence.ts";
 import type { VisionCache } from "./vision-cache.ts";
 
-/** Rows of a chunk beside answers while the time of a row is unknown, and the fewest that are worth a pass. */
-const SMALL_CHUNK_ROWS = 64;
-const LEAST_CHUNK_ROWS = 16;
+/** Rows of a chunk while the time of a row is unknown, and the fewest that are worth a pass: beside answers, and where no answer waits. */
+const BESIDE_ANSWERS = { unknown: 64, least: 16 };
+const ALONE = { unknown: 256, least: 256 };
+const CHUNK_UNIT = 16;
 /** Pictures of several requests that are encoded in turns; each has activations in memory. */
 const MAX_OPEN_ENCODERS = 2;
 
@@ -20,7 +21,7 @@ const MAX_OPEN_ENCODERS = 2;
 export interface JobHost {
   /** Time for the background lane after each decode pass. */
   readonly sliceMs: number;
-  /** Rows of a prompt that are read together when no answer is being decoded. */
+  /** Most rows of a prompt that are read together. */
   readonly chunkRows: number;
   readonly now: () => number;
   readonly running: readonly Running[];
@@ -159,13 +160,13 @@ export class Jobs {
     };
   }
 
-  /** As many rows as a prompt alone takes best; beside answers as many as keep a step within the slice. */
+  /** As many rows as keep a step within the slice, since an answer may begin at any time; but alone not so few that kernels are slow. */
   #chunkRows(): number {
     const { sliceMs, chunkRows, isDecoding } = this.#host;
-    if (!isDecoding) return chunkRows;
-    if (this.#stepMsPerRow === null) return Math.min(chunkRows, SMALL_CHUNK_ROWS);
-    const rows = Math.floor(sliceMs / Math.max(this.#stepMsPerRow, 1e-6) / LEAST_CHUNK_ROWS) * LEAST_CHUNK_ROWS;
-    return Math.min(chunkRows, Math.max(LEAST_CHUNK_ROWS, rows));
+    const { unknown, least } = isDecoding ? BESIDE_ANSWERS : ALONE;
+    if (this.#stepMsPerRow === null) return Math.min(chunkRows, unknown);
+    const rows = Math.floor(sliceMs / Math.max(this.#stepMsPerRow, 1e-6) / CHUNK_UNIT) * CHUNK_UNIT;
+    return Math.min(chunkRows, Math.max(least, rows));
   }
 
   #unpinAll(item: Running): void {

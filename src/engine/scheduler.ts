@@ -27,7 +27,7 @@ export interface SchedulerOptions {
   readonly constraintFor?: ConstraintFor;
   /** Time for the background lane after each decode pass. Default 60. */
   readonly sliceMs?: number;
-  /** Rows of a prompt that are read together when no answer is being decoded. Default 256. */
+  /** Most rows of a prompt that are read together. Default 512; fewer where a step would take longer than a slice. */
   readonly chunkRows?: number;
   /** A clock. */
   readonly now: () => number;

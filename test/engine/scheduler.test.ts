@@ -142,6 +142,21 @@ describe("scheduler", () => {
     bench.expectIdle();
   });
 
+  it("reads a prompt alone in chunks of 512 rows where a step of them fits the slice, and of 256 elsewhere", async () => {
+    const chunksOf = async (rowMs: number): Promise<number[]> => {
+      const bench = new Bench(500, {}, new MockRunner(500, { layerMs: 1, rowMs, tileMs: 30 }));
+      const told: number[] = [];
+      const onPrefill = (rows: number) => told.push(rows);
+      await bench.scheduler.run(
+        { prompt: [text(1300, 1)], sampling: {}, history: [], stopIds: nothing, maxTokens: 2, contextLength: 2000 },
+        { signal: new AbortController().signal, onToken: () => undefined, onPrefill },
+      );
+      return told.map((rows, i) => rows - (told[i - 1] ?? 0));
+    };
+    expect(await chunksOf(0.1)).toEqual([256, 512, 512, 20]);
+    expect(await chunksOf(1)).toEqual([256, 256, 256, 256, 256, 20]);
+  });
+
   it("lets a short question pass a long one", async () => {
     const bench = new Bench(2000);
     const long = bench.ask([picture("poster", 500, 17), text(3000, 1)], 2);
