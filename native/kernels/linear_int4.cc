@@ -256,6 +256,7 @@ Status gated_mlp_int4(ThreadPool& pool, float* out, const float* x, const uint8_
     inner_tasks.run(pool, count * bytes_of_code, [&](int64_t first, int64_t last, int64_t row, int64_t height, void* memory) {
       float* values = reinterpret_cast<float*>(static_cast<uint8_t*>(memory) + inner_tasks.own_bytes);
       Int4Product own_gates = gates, own_ups = ups;
+      // Gates, and what comes of them in their place.
       own_gates.out = own_ups.gate = own_ups.out = {values, stride, row / bytes_of_code, first};
       with_group(ups.header.group, own_gates, first, last, row, height, memory);
       with_group(ups.header.group, own_ups, first, last, row, height, memory);

@@ -24,7 +24,7 @@ const KINDS: Readonly<Record<"asked" | "train", readonly Kind[]>> = {
 };
 
 /** Height of capitals in pixels; 9 to 12 where none is given. */
-const LETTER_SIZES: Readonly<Record<string, readonly [number, number]>> = {
+const LETTER_SIZES: Readonly<Partial<Record<Kind, readonly [number, number]>>> = {
   line: [12, 24],
   note: [9, 20],
   list: [8, 14],
@@ -61,7 +61,7 @@ function repeated(counts: Readonly<Partial<Record<Kind, number>>>): Kind[] {
   return (Object.keys(counts) as Kind[]).flatMap((kind) => Array.from({ length: counts[kind] ?? 0 }, () => kind));
 }
 
-function pageSize(dice: Dice, kind: string): [number, number] {
+function pageSize(dice: Dice, kind: Kind): [number, number] {
   if (kind === "line") return [dice.int(224, 384), dice.int(64, 224)];
   if (kind === "note" || kind === "list") return [dice.int(150, 224), dice.int(150, 224)];
   if (kind === "receipt") return [dice.int(200, 256), dice.int(256, 360)];

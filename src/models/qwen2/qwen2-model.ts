@@ -76,7 +76,7 @@ export class Qwen2Mlp {
   }
 
   forward(x: Tensor): Tensor {
-    return gatedMlpOfLinears(this.gateProj, this.upProj, this.downProj, x); // [T, M] inside
+    return gatedMlpOfLinears(this.gateProj, this.upProj, this.downProj, x);
   }
 }
 
