@@ -71,22 +71,23 @@ NVILA_INLINE void store_tiles(int32_t* sums, int64_t panel_stride) {
 }
 
 // Adds codes[16 · tiles][stride] times one tile of weights of each panel. Weights are unsigned bytes, or signed ones. `meanwhile(i)` is called
-// behind product i of tiles · panels: what it does runs while the unit of tiles is at work.
+// behind product i of tiles · panels: what it does runs while the unit of tiles is at work. All tiles are loaded in front of the products: while
+// another thread shares the core, loads and products wait for each other, and each change from one to the other costs as much as a product.
 template <int tiles, int panels, bool is_signed, typename Meanwhile>
 NVILA_INLINE void add_tiles(const int8_t* codes, int64_t stride, const uint8_t* weights0, const uint8_t* weights1, Meanwhile&& meanwhile) {
   _tile_loadd(6, weights0, 64);
   _tile_loadd(4, codes, static_cast<size_t>(stride));
+  if (tiles > 1) _tile_loadd(5, codes + kAmxRows * stride, static_cast<size_t>(stride));
+  if (panels > 1) _tile_loadd(7, weights1, 64);
   if (is_signed) _tile_dpbssd(0, 4, 6);
   else _tile_dpbsud(0, 4, 6);
   meanwhile(0);
   if (panels > 1) {
-    _tile_loadd(7, weights1, 64);
     if (is_signed) _tile_dpbssd(2, 4, 7);
     else _tile_dpbsud(2, 4, 7);
     meanwhile(1);
   }
   if (tiles > 1) {
-    _tile_loadd(5, codes + kAmxRows * stride, static_cast<size_t>(stride));
     if (is_signed) _tile_dpbssd(1, 5, 6);
     else _tile_dpbsud(1, 5, 6);
     meanwhile(panels);

@@ -54,12 +54,17 @@ struct Int4Product {
     }
   }
 
+  // base[count][16] = what is added to the outputs of `count` panels from `panel` on.
+  void bases(float* base, int64_t panel, int64_t count) const {
+    for (int64_t j = 0; j < count * kPanel; j++) base[j] = panel * kPanel + j < M ? bias_at(bias, panel * kPanel + j) : 0.0f;
+  }
+
   // Rows of out, columns of `panels` panels from `panel` on, from acc[panels][count][16], `stride` numbers apart, of rows of codes
   // [row, row + count). Neighbouring panels go together, because a row of out is a page of its own.
   template <int panels>
   void finish(const float* acc, int64_t stride, int64_t panel, int64_t row, int64_t count) const {
     float base[panels * kPanel];
-    for (int64_t j = 0; j < panels * kPanel; j++) base[j] = panel * kPanel + j < M ? bias_at(bias, panel * kPanel + j) : 0.0f;
+    bases(base, panel, panels);
     for (int64_t t = 0; t < count; t += bytes_of_code) {
       for (int64_t i = 0; i < panels; i++) {
         const int64_t m = (panel + i) * kPanel, columns = smaller(kPanel, M - m);

@@ -114,10 +114,9 @@ int64_t chunk_rows(int64_t rows, int64_t C, int64_t bytes_of_code) {
   return rows <= most ? rows : smaller(most, up_to_multiple(ceil_div(rows, ceil_div(rows, most)), unit));
 }
 
-size_t task_bytes([[maybe_unused]] const Int4Product& product, int64_t rows) {
+size_t task_bytes(int64_t rows) {
 #if defined(NVILA_ISA_AMX)
-  const size_t wide = is_wide(product, rows) ? Int4WideMemory::bytes(rows, product.sizes.groups, product.sizes.groups * product.header.group) : 0;
-  return std::max(wide, Int4AmxMemory::bytes(rows));
+  return Int4AmxMemory::bytes(rows);
 #else
   return static_cast<size_t>(rows * kPanel) * sizeof(float) + static_cast<size_t>(kDepth * kPanel);
 #endif
@@ -127,7 +126,6 @@ size_t task_bytes([[maybe_unused]] const Int4Product& product, int64_t rows) {
 template <int group>
 void panels_times_rows(const Int4Product& product, int64_t first, int64_t last, int64_t row, int64_t count, void* memory) {
 #if defined(NVILA_ISA_AMX)
-  if (is_wide(product, count) && (last - first) % 2 == 0) return int4_wide<group>(product, first, last, row, count, memory);
   if (count > kRowsAtOnce) return int4_amx<group>(product, first, last, row, count, memory);
   if (count > kAmxRows) return int4_amx_few<group, 2>(product, first, last, row, count, memory);
   if (count > kVectorRows) return int4_amx_few<group, 1>(product, first, last, row, count, memory);
@@ -139,11 +137,16 @@ void panels_times_rows(const Int4Product& product, int64_t first, int64_t last, 
   }
 }
 
-template <typename... Arguments>
-void with_group(int64_t group, Arguments&&... arguments) {
-  if (group == 128) panels_times_rows<128>(arguments...);
-  else if (group == 64) panels_times_rows<64>(arguments...);
-  else panels_times_rows<32>(arguments...);
+// f(Rows<group>())
+template <typename F>
+void with_group(int64_t group, F&& f) {
+  if (group == 128) f(Rows<128>());
+  else if (group == 64) f(Rows<64>());
+  else f(Rows<32>());
+}
+
+void panels_times_rows(const Int4Product& product, int64_t first, int64_t last, int64_t row, int64_t count, void* memory) {
+  with_group(product.header.group, [&](auto group) { panels_times_rows<decltype(group)::count>(product, first, last, row, count, memory); });
 }
 
 Int4Product product_of(const uint8_t* packed, Weight bias, int64_t M, int64_t bytes_of_code) {
@@ -165,7 +168,7 @@ bool take_rows(ThreadPool& pool, Int4Product& product, int64_t count, ThreadPool
   return memory != nullptr;
 }
 
-// Codes of x[count, C].
+// Codes of x[count, C]. Threads take rows by lines of the columns of scales where there are many.
 void quantize(ThreadPool& pool, const Int4Product& product, const float* x, int64_t count) {
   const int64_t C = product.header.inputs;
   const auto some = [&](int64_t begin, int64_t end) {
@@ -174,20 +177,33 @@ void quantize(ThreadPool& pool, const Int4Product& product, const float* x, int6
     }
   };
   if (count * C < (1 << 14)) some(0, count);
-  else pool.parallel_for(count, larger(1, (1 << 13) / C), [&](int64_t begin, int64_t end, int) { some(begin, end); });
+  else pool.parallel_for(count, count < 128 ? larger(1, (1 << 13) / C) : 16, [&](int64_t begin, int64_t end, int) { some(begin, end); });
 }
 
-// How a product is divided: a task is some rows of codes times some panels.
+// How a product is divided: a task is some rows of codes times some panels, over a depth block.
 struct Tasks {
   int64_t panels, chunk, span;  // panels of the product; rows and panels of a task
+  int64_t groups, depth;        // of the product, of a depth block
+  bool is_wide;                 // for tiles by depth blocks; else depth is all groups
   size_t own_bytes;             // working memory of a task
 
-  // rows: of codes, the most at a time. Tasks begin at multiples of `unit` panels.
-  Tasks(const Int4Product& product, int64_t rows, int64_t threads, int64_t unit)
-      : panels(ceil_div(product.M, kPanel)), chunk(chunk_rows(rows, product.header.inputs, product.bytes_of_code)) {
+  // rows: of codes, the most at a time. Tasks begin at multiples of `unit` panels. products: how many of this size run together.
+  Tasks(const Int4Product& product, int64_t rows, int64_t threads, int64_t unit, [[maybe_unused]] int products = 1)
+      : panels(ceil_div(product.M, kPanel)), groups(product.sizes.groups), depth(groups), is_wide(false) {
+    const int64_t group = product.header.group;
+#if defined(NVILA_ISA_AMX)
+    is_wide = rows >= kLeastWideRows && product.bytes_of_code == 1 && panels % 2 == 0 && unit % 2 == 0 &&
+              (products == 1 || (groups > 1 && groups * group <= kWideDepth));
+    if (is_wide) depth = up_to_multiple(ceil_div(groups, ceil_div(groups * group, kWideDepth)), larger(1, kBlock / group));
+#endif
+    chunk = chunk_rows(rows, is_wide ? depth * group : product.header.inputs, product.bytes_of_code);
     const int64_t wanted = larger(1, ceil_div(16 * threads, ceil_div(rows, chunk)));
     span = up_to_multiple(larger(1, ceil_div(panels, wanted)), unit);
-    own_bytes = (task_bytes(product, chunk) + 63) / 64 * 64;
+    size_t bytes = task_bytes(chunk);
+#if defined(NVILA_ISA_AMX)
+    if (is_wide) bytes = products == 1 ? Int4Wide<128, 1>::bytes(depth * group) : Int4Wide<128, 2>::bytes(depth * group);
+#endif
+    own_bytes = (bytes + 63) / 64 * 64;
   }
 
   // f(first panel, last panel, first row of codes, rows, memory) for every task of `rows` rows of codes.
@@ -208,12 +224,49 @@ bool reserve(ThreadPool& pool, size_t bytes) {
   return true;
 }
 
+// Rows of codes that fill up the last tiles get scales of 0.
+void fill_up(const Int4Rows& rows, int64_t count) {
+  for (int64_t g = 0; g < rows.groups; g++) {
+    for (int64_t t = count; t < rows.column_stride && t < count + kReadRows; t++) rows.columns[g * rows.column_stride + t] = 0.0f;
+  }
+}
+
 // out[count, M] = the product's codes times its weight + bias.
 void multiply(ThreadPool& pool, const Tasks& tasks, Int4Product product, float* out, int64_t count) {
   product.out = {out, product.M, 0, 0};
-  tasks.run(pool, count * product.bytes_of_code, [&](int64_t first, int64_t last, int64_t row, int64_t height, void* memory) {
-    with_group(product.header.group, product, first, last, row, height, memory);
-  });
+  if (tasks.is_wide) fill_up(product.rows, count);
+  const Weight bias = product.bias;
+  for (int64_t g = 0; g < tasks.groups; g += tasks.depth) {
+    const int64_t groups = smaller(tasks.depth, tasks.groups - g);
+    product.bias = g + groups == tasks.groups ? bias : Weight{nullptr, DType::kF32};
+    tasks.run(pool, count * product.bytes_of_code, [&](int64_t first, int64_t last, int64_t row, int64_t height, void* memory) {
+#if defined(NVILA_ISA_AMX)
+      if (tasks.is_wide) {
+        const Int4Product of[1] = {product};
+        return with_group(product.header.group, [&](auto group) {
+          Int4Wide<decltype(group)::count, 1>(of, row, height, g, groups, memory).multiply(first, last);
+        });
+      }
+#endif
+      panels_times_rows(product, first, last, row, height, memory);
+    });
+  }
+}
+
+// values = silu(gate's product) · up's product for a task, all groups.
+void multiply_gated([[maybe_unused]] const Tasks& tasks, const Int4Product& gates, const Int4Product& ups, int64_t first, int64_t last, int64_t row,
+                    int64_t height, const Int4Values& values, void* memory) {
+  Int4Product of[2] = {gates, ups};
+  of[0].out = of[1].out = values;
+#if defined(NVILA_ISA_AMX)
+  if (tasks.is_wide) {
+    return with_group(ups.header.group, [&](auto group) {
+      Int4Wide<decltype(group)::count, 2>(of, row, height, 0, tasks.groups, memory).multiply(first, last);
+    });
+  }
+#endif
+  of[1].gate = values;  // gates, and what comes of them in their place
+  for (const Int4Product& product : of) panels_times_rows(product, first, last, row, height, memory);
 }
 
 }  // namespace
@@ -233,7 +286,7 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
   return Status::kOk;
 }
 
-// The gates of a task stay in L2 until the up values meet them, and what comes of it until it is codes.
+// What comes of a task's gates and up values stays in L2 until it is codes; without tiles of many rows the gates wait there too.
 Status gated_mlp_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* gate, const uint8_t* up, const uint8_t* down, int64_t T, int64_t M,
                       int64_t bytes_of_code, bool reuse) {
   if (T == 0 || M == 0) return Status::kOk;
@@ -242,9 +295,9 @@ Status gated_mlp_int4(ThreadPool& pool, float* out, const float* x, const uint8_
   const int64_t inner = downs.header.inputs, inner_group = downs.header.group;
   Int4Product gates = product_of(gate, none, inner, bytes_of_code), ups = product_of(up, none, inner, bytes_of_code);
   const int64_t part = smaller(T, kMostRowsOfPart), rows = part * bytes_of_code, C = ups.header.inputs;
-  const Tasks inner_tasks(ups, rows, pool.threads(), inner_group / kPanel), tasks(downs, rows, pool.threads(), 2);
+  const Tasks inner_tasks(ups, rows, pool.threads(), inner_group / kPanel, 2), tasks(downs, rows, pool.threads(), 2);
   const int64_t stride = inner_tasks.span * kPanel;  // of a task's values
-  const size_t values_bytes = static_cast<size_t>(ceil_div(inner_tasks.chunk, bytes_of_code) * stride) * sizeof(float);
+  const size_t values_bytes = static_cast<size_t>((ceil_div(inner_tasks.chunk, bytes_of_code) + kReadRows) * stride) * sizeof(float);
   if (!take_rows(pool, ups, part, ThreadPool::Shared::kRows) || !take_rows(pool, downs, part, ThreadPool::Shared::kCallerOfLinear) ||
       !reserve(pool, std::max(inner_tasks.own_bytes + values_bytes, tasks.own_bytes))) {
     return Status::kOutOfMemory;
@@ -253,13 +306,10 @@ Status gated_mlp_int4(ThreadPool& pool, float* out, const float* x, const uint8_
   for (int64_t start = 0; start < T; start += part) {
     const int64_t count = smaller(part, T - start);
     if (!reuse || part < T) quantize(pool, ups, x + start * C, count);
+    if (inner_tasks.is_wide) fill_up(ups.rows, count);
     inner_tasks.run(pool, count * bytes_of_code, [&](int64_t first, int64_t last, int64_t row, int64_t height, void* memory) {
       float* values = reinterpret_cast<float*>(static_cast<uint8_t*>(memory) + inner_tasks.own_bytes);
-      Int4Product own_gates = gates, own_ups = ups;
-      // Gates, and what comes of them in their place.
-      own_gates.out = own_ups.gate = own_ups.out = {values, stride, row / bytes_of_code, first};
-      with_group(ups.header.group, own_gates, first, last, row, height, memory);
-      with_group(ups.header.group, own_ups, first, last, row, height, memory);
+      multiply_gated(inner_tasks, gates, ups, first, last, row, height, {values, stride, row / bytes_of_code, first}, memory);
       const int64_t first_group = first * kPanel / inner_group, width = smaller(inner, last * kPanel) - first * kPanel;
       const int64_t last_group = last == inner_tasks.panels ? downs.rows.groups : last * kPanel / inner_group;
       for (int64_t t = 0; t < height / bytes_of_code; t++) {

@@ -112,12 +112,12 @@ NVILA_INLINE void whole_tile(float* out, int64_t out_stride, const float* base, 
   _tile_loadd(2, base + kPanel, from);
   _tile_loadd(3, base + kAmxRows * base_stride + kPanel, from);
   for (int64_t k = 0; k < depth; k += kStep, x += 2 * kHalf, w += 2 * kHalf) {
-    _tile_loadd(6, w, 64);
+    _tile_loadd(6, w, 64);  // all loads in front, as in amx.h
     _tile_loadd(4, x, 64);
-    _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(7, w + kHalf, 64);
-    _tile_dpbf16ps(2, 4, 7);
     _tile_loadd(5, x + kHalf, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(2, 4, 7);
     _tile_dpbf16ps(1, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }

@@ -43,6 +43,8 @@ struct Int4Rows {
   float* scales;  // [rows][groups]
   int32_t* sums;  // [rows][groups]
   int64_t groups;
+  float* columns;  // the scales once more, [groups][column_stride], for tiles; null without them
+  int64_t column_stride;
 };
 
 // An odd number of lines, so that neighbouring rows do not fall into the same sets of a cache.
@@ -78,8 +80,17 @@ NVILA_INLINE Int8Rows int8_rows(void* memory, int64_t T, int64_t C) {
   return rows;
 }
 
+// Rows of a column of scales: whole tiles.
+NVILA_INLINE int64_t column_stride([[maybe_unused]] int64_t rows) {
+#if defined(NVILA_ISA_AMX)
+  return up_to_multiple(rows, kReadRows + 1);
+#else
+  return 0;
+#endif
+}
+
 NVILA_INLINE size_t int4_rows_bytes(int64_t rows, int64_t C, int64_t groups) {
-  return static_cast<size_t>(rows * 8 * groups + (rows + kReadRows) * row_stride(C));
+  return static_cast<size_t>((8 * rows + 4 * column_stride(rows)) * groups + (rows + kReadRows) * row_stride(C));
 }
 
 NVILA_INLINE Int4Rows int4_rows(void* memory, int64_t count, int64_t C, int64_t groups) {
@@ -89,6 +100,8 @@ NVILA_INLINE Int4Rows int4_rows(void* memory, int64_t count, int64_t C, int64_t 
   rows.codes = static_cast<int8_t*>(memory);
   rows.scales = reinterpret_cast<float*>(rows.codes + (count + kReadRows) * rows.stride);
   rows.sums = reinterpret_cast<int32_t*>(rows.scales + count * groups);
+  rows.column_stride = column_stride(count);
+  rows.columns = rows.column_stride > 0 ? reinterpret_cast<float*>(rows.sums + count * groups) : nullptr;
   return rows;
 }
 

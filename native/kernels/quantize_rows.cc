@@ -250,6 +250,7 @@ void quantize_int4_groups(const Int4Rows& rows, int64_t t, int64_t first_group, 
     float of_byte = scale;
     for (int64_t row = last; row >= first; row--) {
       rows.scales[row * rows.groups + g] = of_byte;
+      if (rows.columns) rows.columns[g * rows.column_stride + row] = of_byte;
       rows.sums[row * rows.groups + g] = 0;
       of_byte *= 256.0f;
     }

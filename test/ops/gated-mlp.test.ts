@@ -36,6 +36,10 @@ const SIZES: readonly Sizes[] = [
   { T: 50, M: 17, inner: 256, C: 128, group: 128 },
   { T: 200, M: 24, inner: 160, C: 64, group: 32 },
   { T: 210, M: 24, inner: 256, C: 128, group: 128 },
+  { T: 70, M: 24, inner: 256, C: 256, group: 128 },
+  { T: 130, M: 40, inner: 320, C: 192, group: 64 },
+  { T: 64, M: 17, inner: 128, C: 160, group: 32 },
+  { T: 600, M: 16, inner: 128, C: 256, group: 128 },
 ];
 
 const fine = { isSymmetric: true, isFine: true };

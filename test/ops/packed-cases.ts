@@ -168,6 +168,16 @@ export const PACKED_CASES: readonly OpCase[] = [
   linearPacked(130, int8Weight([300, 200])),
   linearPacked(130, int4Weight([300, 512], 128)),
   ...[34, 97, 200].flatMap((T) => [128, 64, 32].map((group) => linearPacked(T, int4Weight([72, 2432], group)))),
+  // Many rows by depth blocks: one and two of them, a single group, rows and outputs that fill their tiles and that don't.
+  ...[128, 64, 32].flatMap((group) => [
+    linearPacked(97, int4Weight([64, 4736], group), { bias: "bf16" }),
+    linearPacked(64, int4Weight([26, 4736], group)),
+    linearPacked(70, int4Weight([32, group], group)),
+    linearPacked(96, int4Weight([32, 3 * group], group), { name: "activations, ", x: heavy }),
+  ]),
+  linearPacked(65, int4Weight([32, 4800], 32)), // half of its groups would end in the middle of a block
+  linearPacked(1200, int4Weight([32, 256], 128)),
+  linearPacked(64, int4Weight([32, 256], 128), { name: "NaN, ", x: { special: { 300: NAN, 9000: INF } } }),
   ...[0, 1, 3, 17].flatMap((T) => [
     layerNormLinearPacked(T, int8Weight([20, 83])),
     layerNormLinearPacked(T, int8Weight([20, 1152]), "f32"),
