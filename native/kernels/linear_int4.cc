@@ -24,7 +24,7 @@ constexpr int64_t kDirectRows = 16;                   // up to here every tile u
 constexpr int64_t kDepth = 1024;                      // inputs of a depth block: 16 KiB unpacked stay in L1 while all rows of a chunk run past them
 #if defined(NVILA_ISA_AMX)
 constexpr int64_t kVectorRows = 4;                    // up to here vectors are faster than tiles
-constexpr int64_t kChunkBytes = int64_t{1280} << 10;  // of a chunk's codes, all inputs: they stay in L2 while panels run past them
+constexpr int64_t kChunkBytes = int64_t{800} << 10;  // of a chunk's codes, all inputs: they stay in L2 while panels run past them
 constexpr int64_t kMostChunkRows = 576, kLeastChunkRows = 96;
 #else
 constexpr int64_t kChunkBytes = int64_t{192} << 10;
