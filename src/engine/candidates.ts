@@ -1,7 +1,8 @@
 /**
  * Filters over the tokens that may come next. A full vocabulary has 150 000 tokens, so nothing here sorts all of it unless the
- * distribution is nearly flat. Knows no options, no history and no random numbers.
+ * distribution is nearly flat, and arrays of that length are made once. Knows no options, no history and no random numbers.
  */
+import { expOfNegative } from "./exp.ts";
 
 /** Ids with unnormalised probabilities; 1 is the likeliest token. Order carries no meaning but is always the same. */
 export interface Candidates {
@@ -17,20 +18,39 @@ export interface Scores {
 
 /** The k highest logits and all that equal the k-th, ids ascending. k = 0, or more than there are: all. */
 export function keepTopK(logits: Float32Array, k: number): Scores {
-  if (k <= 0 || k >= logits.length) return { ids: allIds(logits.length), logits };
-  const threshold = kthHighest(logits, k);
-  const ids: number[] = [];
-  for (let id = 0; id < logits.length; id++) if (logits[id] >= threshold) ids.push(id);
-  return { ids: Int32Array.from(ids), logits: Float32Array.from(ids, (id) => logits[id]) };
+  const all = { ids: allIds(logits.length), logits };
+  return k <= 0 || k >= logits.length ? all : keepAtLeast(all, kthHighest(logits, k));
 }
 
-/** exp((logit − highest) / temperature). */
-export function softmax({ ids, logits }: Scores, temperature: number): Candidates {
+/** Spares exponentials: leaves out tokens that `keepMinP` of `p` is sure to leave out. */
+export function keepNear(scores: Scores, p: number, temperature: number): Scores {
+  if (p <= 0) return scores;
+  return keepAtLeast(scores, highestOf(scores.logits) + temperature * (Math.log(p) - 1e-6));
+}
+
+function keepAtLeast({ ids, logits }: Scores, threshold: number): Scores {
+  const places: number[] = [];
+  for (let i = 0; i < logits.length; i++) if (logits[i] >= threshold) places.push(i);
+  return { ids: Int32Array.from(places, (i) => ids[i]), logits: Float32Array.from(places, (i) => logits[i]) };
+}
+
+/** exp((logit − highest) / temperature), written to `room`, at least as long. */
+export function softmax({ ids, logits }: Scores, temperature: number, room: Float64Array): Candidates {
+  const weights = room.length === logits.length ? room : room.subarray(0, logits.length);
+  weigh(weights, logits, highestOf(logits), temperature);
+  return { ids, weights };
+}
+
+/** weights[i] = exp((logits[i] − highest) / temperature). A loop of its own, or V8 does not make the best of it. */
+function weigh(weights: Float64Array, logits: Float32Array, highest: number, temperature: number): void {
+  for (let i = 0; i < logits.length; i++) weights[i] = expOfNegative((logits[i] - highest) / temperature);
+}
+
+/** −Infinity where there is none. */
+export function highestOf(logits: Float32Array): number {
   let highest = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < logits.length; i++) if (logits[i] > highest) highest = logits[i];
-  const weights = new Float64Array(logits.length);
-  for (let i = 0; i < logits.length; i++) weights[i] = Math.exp((logits[i] - highest) / temperature);
-  return { ids, weights };
+  return highest;
 }
 
 /**
@@ -74,10 +94,13 @@ export function sumOf(weights: Float64Array): number {
   return sum;
 }
 
+/** 0, 1, … of the last vocabulary. */
+let idsOfVocabulary = new Int32Array(0);
+
+/** Not to be written to. */
 function allIds(count: number): Int32Array {
-  const ids = new Int32Array(count);
-  for (let id = 0; id < count; id++) ids[id] = id;
-  return ids;
+  if (idsOfVocabulary.length !== count) idsOfVocabulary = Int32Array.from({ length: count }, (_, id) => id);
+  return idsOfVocabulary;
 }
 
 function pick({ ids, weights }: Candidates, places: readonly number[]): Candidates {

@@ -1,6 +1,7 @@
 /** Log-probabilities of the model's own distribution: nothing of sampling options, penalties or constraints is in them. */
 import { RequestError } from "../util/errors.ts";
-import { keepTopK } from "./candidates.ts";
+import { highestOf, keepTopK } from "./candidates.ts";
+import { expOfNegative } from "./exp.ts";
 import type { TokenLogprobs } from "./token-constraint.ts";
 
 /** Most alternatives that can be asked for, as in OpenAI's API. */
@@ -20,10 +21,9 @@ export function checkLogprobs(count: number | null): void {
  * A logit of −Infinity gives −Infinity.
  */
 export function logprobsOf(logits: Float32Array, id: number, count: number): TokenLogprobs {
-  let highest = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < logits.length; i++) if (logits[i] > highest) highest = logits[i];
+  const highest = highestOf(logits);
   let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - highest);
+  for (let i = 0; i < logits.length; i++) sum += expOfNegative(logits[i] - highest);
   const total = highest + Math.log(sum);
   if (count === 0) return { logprob: logits[id] - total, top: [] };
   const { ids } = keepTopK(logits, count);
