@@ -3,7 +3,7 @@
  */
 import type { AddedTokens, TextSpan } from "./added-tokens.ts";
 import { ByteBpe } from "./byte-bpe.ts";
-import { bytesOfToken } from "./byte-level.ts";
+import { bytesOfToken, bytesOfTokens } from "./byte-level.ts";
 import { createDecodeStream, createUtf8Decoder, type DecodeStream } from "./decode-stream.ts";
 import { PreTokenizer } from "./pre-tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-files.ts";
@@ -87,12 +87,7 @@ export class TextCodec {
 
   /** Every token; special ones and ids without a token are empty. */
   vocabulary(): Vocabulary {
-    const offsets = new Uint32Array(this.length + 1);
-    const tokens = Array.from({ length: this.length }, (_, id) => this.#bytesOf(id, true));
-    for (const [id, token] of tokens.entries()) offsets[id + 1] = offsets[id] + (token?.length ?? 0);
-    const bytes = new Uint8Array(offsets[this.length]);
-    for (const [id, token] of tokens.entries()) if (token) bytes.set(token, offsets[id]);
-    return { bytes, offsets };
+    return bytesOfTokens(Array.from({ length: this.length }, (_, id) => this.#textOf(id, true)));
   }
 
   /** Special tokens that `encode` finds in `text`, each once. */
@@ -113,8 +108,13 @@ export class TextCodec {
   }
 
   #bytesOf(id: number, skipSpecialTokens: boolean): Uint8Array | null {
+    const token = this.#textOf(id, skipSpecialTokens);
+    return token === null ? null : bytesOfToken(token);
+  }
+
+  /** As the vocabulary spells it. */
+  #textOf(id: number, skipSpecialTokens: boolean): string | null {
     const token = this.#tokens[id];
-    if (token === undefined || (skipSpecialTokens && this.#added.at(id)?.special)) return null;
-    return bytesOfToken(token);
+    return token === undefined || (skipSpecialTokens && this.#added.at(id)?.special) ? null : token;
   }
 }
