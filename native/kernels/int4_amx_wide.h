@@ -77,8 +77,8 @@ NVILA_INLINE void multiply_group(int32_t* sums, const int8_t* codes, int64_t str
 }
 
 // Rows [row, row + count) of codes times panels of one product, or of gate and up, over groups [first_group, first_group + groups), whole blocks
-// of inputs. From first_group > 0 on what lies in `out` is added. Codes have one byte, and columns of scales zeros behind the last row. Gate and
-// up: over all groups, two at least, and `out` has room for kReadRows more rows and for whole panels.
+// of inputs. From first_group > 0 on what lies in `out` is added: codes have one byte then, and there is no gate. Columns of scales are zeros
+// behind the last row. Gate and up: codes of one byte, all groups, two at least, and `out` has room for kReadRows more rows and for whole panels.
 template <int group, int products>
 class Int4Wide {
  public:
@@ -86,21 +86,22 @@ class Int4Wide {
     return static_cast<size_t>(2 * kSumsOfUnit + products * 2 * kBlockRows * kPanel) * sizeof(float) + static_cast<size_t>(products * 2 * inputs * kPanel);
   }
 
-  Int4Wide(const Int4Product (&of)[products], int64_t row, int64_t count, int64_t first_group, int64_t groups, void* memory)
-      : of_(of),
-        row_(row),
+  Int4Wide(const Int4Product* const (&of)[products], int64_t row, int64_t count, int64_t first_group, int64_t groups, void* memory)
+      : row_(row),
         count_(count),
         first_group_(first_group),
         groups_(groups),
         sums_(static_cast<int32_t*>(memory)),
         acc_(reinterpret_cast<float*>(sums_ + 2 * kSumsOfUnit)),
-        unpacked_(reinterpret_cast<uint8_t*>(acc_ + products * 2 * kBlockRows * kPanel)) {}
+        unpacked_(reinterpret_cast<uint8_t*>(acc_ + products * 2 * kBlockRows * kPanel)) {
+    for (int i = 0; i < products; i++) of_[i] = of[i];
+  }
 
   // Panels [first, last), an even number of them.
   void multiply(int64_t first, int64_t last) {
     const Tiles tiles(group < kTileInputs ? group : kTileInputs);
     for (int64_t p = first; p < last; p += 2) {
-      for (int i = 0; i < products * 2; i++) unpack<group>(unpacked_ + i * kPanel * inputs(), of_[i / 2].groups(p + i % 2, first_group_), groups_);
+      for (int i = 0; i < products * 2; i++) unpack<group>(unpacked_ + i * kPanel * inputs(), of_[i / 2]->groups(p + i % 2, first_group_), groups_);
       for (int64_t t = 0; t < count_; t += kBlockRows) block(p, t, smaller(kBlockRows, count_ - t));
     }
   }
@@ -113,7 +114,7 @@ class Int4Wide {
   // The next panels are fetched while the first rows meet these, a share for every group.
   void fetch_weights(int64_t p, int64_t g) const {
     for (int i = 0; i < products * 2; i++) {
-      const uint8_t* next = of_[i / 2].groups(p + 2 + i % 2, first_group_ + g).codes;
+      const uint8_t* next = of_[i / 2]->groups(p + 2 + i % 2, first_group_ + g).codes;
       for (int64_t line = 0; line < group / 2 * kPanel; line += 64) __builtin_prefetch(next + line, 0, 2);
     }
   }
@@ -128,12 +129,13 @@ class Int4Wide {
 
   // Rows [t, t + rows) of these times panels p and p + 1.
   void block(int64_t p, int64_t t, int64_t rows) const {
-    const Int4Product& last = of_[products - 1];
+    const Int4Product& last = *of_[products - 1];
     const bool goes_on = first_group_ > 0;
     // A single group would have to be the first and the last.
-    const bool is_direct = products > 1 || ((groups_ > 1 || goes_on) && rows % kRowsAtOnce == 0 && (p + 2) * kPanel <= last.M);
+    const bool is_simple = last.bytes_of_code == 1 && !last.gate.data && (groups_ > 1 || goes_on);
+    const bool is_direct = products > 1 || (is_simple && rows % kRowsAtOnce == 0 && (p + 2) * kPanel <= last.M);
     if (goes_on) load_out(p, t, rows);
-    const Int4Codes x = of_[0].codes(row_ + t, first_group_);
+    const Int4Codes x = of_[0]->codes(row_ + t, first_group_);
     Int4Sums before;
     before.out_stride = last.out.stride;
     float base[2 * kPanel];
@@ -150,8 +152,8 @@ class Int4Wide {
           before.how = writes ? (products > 1 ? Meet::kGated : Meet::kOut) : g == 0 && !goes_on ? Meet::kFirst : Meet::kAdd;
           before.sums = sums;
           before.acc = acc_ + (i * 2 * kBlockRows + r) * kPanel;
-          before.scales_of_rows = of_[0].rows.columns + (first_group_ + g) * of_[0].rows.column_stride + row_ + t + r;
-          for (int j = 0; j < 2; j++) before.scales[j] = load_scales(of_[i].groups(p + j, first_group_), g, 0);
+          before.scales_of_rows = of_[0]->rows.columns + (first_group_ + g) * of_[0]->rows.column_stride + row_ + t + r;
+          for (int j = 0; j < 2; j++) before.scales[j] = load_scales(of_[i]->groups(p + j, first_group_), g, 0);
           if (writes) {
             before.out = last.out.at(row_ + t + r, p);
             fetch_out(before.out, before.out_stride);
@@ -166,7 +168,7 @@ class Int4Wide {
 
   // acc = out, where the depth block before left it.
   void load_out(int64_t p, int64_t t, int64_t rows) const {
-    const Int4Product& product = of_[0];
+    const Int4Product& product = *of_[0];
     for (int64_t i = 0; i < 2; i++) {
       const int columns = static_cast<int>(larger(0, smaller(kPanel, product.M - (p + i) * kPanel)));
       for (int64_t r = 0; r < rows; r++) {
@@ -190,7 +192,7 @@ class Int4Wide {
     else meet_scales<1, products == 1 ? Meet::kOut : Meet::kGated, kBlockRows>(before, 0);
   }
 
-  const Int4Product (&of_)[products];
+  const Int4Product* of_[products];
   int64_t row_, count_, first_group_, groups_;
   int32_t* sums_;      // [2][kSumsOfUnit]: one is written while the other meets its scales
   float* acc_;         // [products][2 panels][kBlockRows][16]

@@ -24,7 +24,7 @@ constexpr int64_t kDirectRows = 16;                   // up to here every tile u
 constexpr int64_t kDepth = 1024;                      // inputs of a depth block: 16 KiB unpacked stay in L1 while all rows of a chunk run past them
 #if defined(NVILA_ISA_AMX)
 constexpr int64_t kVectorRows = 4;                    // up to here vectors are faster than tiles
-constexpr int64_t kChunkBytes = int64_t{800} << 10;  // of a chunk's codes, all inputs: they stay in L2 while panels run past them
+constexpr int64_t kChunkBytes = int64_t{800} << 10;   // of a chunk's codes: they stay in L2, half of which a neighbour may use, while panels run past them
 constexpr int64_t kMostChunkRows = 576, kLeastChunkRows = 96;
 #else
 constexpr int64_t kChunkBytes = int64_t{192} << 10;
@@ -184,24 +184,26 @@ void quantize(ThreadPool& pool, const Int4Product& product, const float* x, int6
 struct Tasks {
   int64_t panels, chunk, span;  // panels of the product; rows and panels of a task
   int64_t groups, depth;        // of the product, of a depth block
-  bool is_wide;                 // for tiles by depth blocks; else depth is all groups
+  bool is_wide = false;         // by Int4Wide; else depth is all groups
+  bool is_together = false;     // gate and up by one of them
   size_t own_bytes;             // working memory of a task
 
-  // rows: of codes, the most at a time. Tasks begin at multiples of `unit` panels. products: how many of this size run together.
-  Tasks(const Int4Product& product, int64_t rows, int64_t threads, int64_t unit, [[maybe_unused]] int products = 1)
-      : panels(ceil_div(product.M, kPanel)), groups(product.sizes.groups), depth(groups), is_wide(false) {
+  // rows: of codes, the most at a time. Tasks begin at multiples of `unit` panels. is_gated: a gate and an up product of this size.
+  Tasks(const Int4Product& product, int64_t rows, int64_t threads, int64_t unit, [[maybe_unused]] bool is_gated = false)
+      : panels(ceil_div(product.M, kPanel)), groups(product.sizes.groups), depth(groups) {
     const int64_t group = product.header.group;
 #if defined(NVILA_ISA_AMX)
-    is_wide = rows >= kLeastWideRows && product.bytes_of_code == 1 && panels % 2 == 0 && unit % 2 == 0 &&
-              (products == 1 || (groups > 1 && groups * group <= kWideDepth));
+    const bool is_plain = product.bytes_of_code == 1 && !is_gated;  // others have no place for sums of a depth block
+    is_wide = rows >= kLeastWideRows && panels % 2 == 0 && unit % 2 == 0 && (is_plain || groups * group <= kWideDepth);
+    is_together = is_wide && is_gated && product.bytes_of_code == 1 && groups > 1;
     if (is_wide) depth = up_to_multiple(ceil_div(groups, ceil_div(groups * group, kWideDepth)), larger(1, kBlock / group));
 #endif
-    chunk = chunk_rows(rows, is_wide ? depth * group : product.header.inputs, product.bytes_of_code);
+    chunk = chunk_rows(rows, depth * group, product.bytes_of_code);
     const int64_t wanted = larger(1, ceil_div(16 * threads, ceil_div(rows, chunk)));
     span = up_to_multiple(larger(1, ceil_div(panels, wanted)), unit);
     size_t bytes = task_bytes(chunk);
 #if defined(NVILA_ISA_AMX)
-    if (is_wide) bytes = products == 1 ? Int4Wide<128, 1>::bytes(depth * group) : Int4Wide<128, 2>::bytes(depth * group);
+    if (is_wide) bytes = is_together ? Int4Wide<128, 2>::bytes(depth * group) : Int4Wide<128, 1>::bytes(depth * group);
 #endif
     own_bytes = (bytes + 63) / 64 * 64;
   }
@@ -231,42 +233,48 @@ void fill_up(const Int4Rows& rows, int64_t count) {
   }
 }
 
+// A task of a product, over groups [g, g + groups).
+void multiply_task([[maybe_unused]] const Tasks& tasks, const Int4Product& product, int64_t first, int64_t last, int64_t row, int64_t height,
+                   [[maybe_unused]] int64_t g, [[maybe_unused]] int64_t groups, void* memory) {
+#if defined(NVILA_ISA_AMX)
+  if (tasks.is_wide) {
+    return with_group(product.header.group, [&](auto group) {
+      Int4Wide<decltype(group)::count, 1>({&product}, row, height, g, groups, memory).multiply(first, last);
+    });
+  }
+#endif
+  panels_times_rows(product, first, last, row, height, memory);
+}
+
 // out[count, M] = the product's codes times its weight + bias.
 void multiply(ThreadPool& pool, const Tasks& tasks, Int4Product product, float* out, int64_t count) {
   product.out = {out, product.M, 0, 0};
-  if (tasks.is_wide) fill_up(product.rows, count);
+  const int64_t rows = count * product.bytes_of_code;
+  if (tasks.is_wide) fill_up(product.rows, rows);
   const Weight bias = product.bias;
   for (int64_t g = 0; g < tasks.groups; g += tasks.depth) {
     const int64_t groups = smaller(tasks.depth, tasks.groups - g);
     product.bias = g + groups == tasks.groups ? bias : Weight{nullptr, DType::kF32};
-    tasks.run(pool, count * product.bytes_of_code, [&](int64_t first, int64_t last, int64_t row, int64_t height, void* memory) {
-#if defined(NVILA_ISA_AMX)
-      if (tasks.is_wide) {
-        const Int4Product of[1] = {product};
-        return with_group(product.header.group, [&](auto group) {
-          Int4Wide<decltype(group)::count, 1>(of, row, height, g, groups, memory).multiply(first, last);
-        });
-      }
-#endif
-      panels_times_rows(product, first, last, row, height, memory);
+    tasks.run(pool, rows, [&](int64_t first, int64_t last, int64_t row, int64_t height, void* memory) {
+      multiply_task(tasks, product, first, last, row, height, g, groups, memory);
     });
   }
 }
 
-// values = silu(gate's product) · up's product for a task, all groups.
-void multiply_gated([[maybe_unused]] const Tasks& tasks, const Int4Product& gates, const Int4Product& ups, int64_t first, int64_t last, int64_t row,
-                    int64_t height, const Int4Values& values, void* memory) {
-  Int4Product of[2] = {gates, ups};
-  of[0].out = of[1].out = values;
+// values = silu(gate's product) · up's product for a task.
+void multiply_gated(const Tasks& tasks, Int4Product gates, Int4Product ups, int64_t first, int64_t last, int64_t row, int64_t height,
+                    const Int4Values& values, void* memory) {
+  gates.out = ups.out = values;
 #if defined(NVILA_ISA_AMX)
-  if (tasks.is_wide) {
+  if (tasks.is_together) {
     return with_group(ups.header.group, [&](auto group) {
-      Int4Wide<decltype(group)::count, 2>(of, row, height, 0, tasks.groups, memory).multiply(first, last);
+      Int4Wide<decltype(group)::count, 2>({&gates, &ups}, row, height, 0, tasks.groups, memory).multiply(first, last);
     });
   }
 #endif
-  of[1].gate = values;  // gates, and what comes of them in their place
-  for (const Int4Product& product : of) panels_times_rows(product, first, last, row, height, memory);
+  ups.gate = values;  // gates, and what comes of them in their place
+  multiply_task(tasks, gates, first, last, row, height, 0, tasks.groups, memory);
+  multiply_task(tasks, ups, first, last, row, height, 0, tasks.groups, memory);
 }
 
 }  // namespace
@@ -286,7 +294,7 @@ Status linear_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* 
   return Status::kOk;
 }
 
-// What comes of a task's gates and up values stays in L2 until it is codes; without tiles of many rows the gates wait there too.
+// What comes of a task's gates and up values stays in L2 until it is codes; where the two don't run together the gates wait there too.
 Status gated_mlp_int4(ThreadPool& pool, float* out, const float* x, const uint8_t* gate, const uint8_t* up, const uint8_t* down, int64_t T, int64_t M,
                       int64_t bytes_of_code, bool reuse) {
   if (T == 0 || M == 0) return Status::kOk;
@@ -295,7 +303,7 @@ Status gated_mlp_int4(ThreadPool& pool, float* out, const float* x, const uint8_
   const int64_t inner = downs.header.inputs, inner_group = downs.header.group;
   Int4Product gates = product_of(gate, none, inner, bytes_of_code), ups = product_of(up, none, inner, bytes_of_code);
   const int64_t part = smaller(T, kMostRowsOfPart), rows = part * bytes_of_code, C = ups.header.inputs;
-  const Tasks inner_tasks(ups, rows, pool.threads(), inner_group / kPanel, 2), tasks(downs, rows, pool.threads(), 2);
+  const Tasks inner_tasks(ups, rows, pool.threads(), inner_group / kPanel, true), tasks(downs, rows, pool.threads(), 2);
   const int64_t stride = inner_tasks.span * kPanel;  // of a task's values
   const size_t values_bytes = static_cast<size_t>((ceil_div(inner_tasks.chunk, bytes_of_code) + kReadRows) * stride) * sizeof(float);
   if (!take_rows(pool, ups, part, ThreadPool::Shared::kRows) || !take_rows(pool, downs, part, ThreadPool::Shared::kCallerOfLinear) ||
@@ -306,7 +314,7 @@ Status gated_mlp_int4(ThreadPool& pool, float* out, const float* x, const uint8_
   for (int64_t start = 0; start < T; start += part) {
     const int64_t count = smaller(part, T - start);
     if (!reuse || part < T) quantize(pool, ups, x + start * C, count);
-    if (inner_tasks.is_wide) fill_up(ups.rows, count);
+    if (inner_tasks.is_wide) fill_up(ups.rows, count * bytes_of_code);
     inner_tasks.run(pool, count * bytes_of_code, [&](int64_t first, int64_t last, int64_t row, int64_t height, void* memory) {
       float* values = reinterpret_cast<float*>(static_cast<uint8_t*>(memory) + inner_tasks.own_bytes);
       multiply_gated(inner_tasks, gates, ups, first, last, row, height, {values, stride, row / bytes_of_code, first}, memory);
