@@ -113,9 +113,10 @@ class Int4Wide {
 
   // The next panels are fetched while the first rows meet these, a share for every group.
   void fetch_weights(int64_t p, int64_t g) const {
+    constexpr int64_t kBytes = group / 2 * kPanel;
     for (int i = 0; i < products * 2; i++) {
-      const uint8_t* next = of_[i / 2]->groups(p + 2 + i % 2, first_group_ + g).codes;
-      for (int64_t line = 0; line < group / 2 * kPanel; line += 64) __builtin_prefetch(next + line, 0, 2);
+      const uint8_t* next = of_[i / 2]->groups(p + 2 + i % 2, first_group_).codes;
+      for (int64_t line = 0; line < kBytes; line += 64) __builtin_prefetch(next + g * kBytes + line, 0, 2);
     }
   }
 
@@ -136,7 +137,7 @@ class Int4Wide {
     const bool is_direct = products > 1 || (is_simple && rows % kRowsAtOnce == 0 && (p + 2) * kPanel <= last.M);
     if (goes_on) load_out(p, t, rows);
     const Int4Codes x = of_[0]->codes(row_ + t, first_group_);
-    Int4Sums before;
+    Int4Sums before = {};
     before.out_stride = last.out.stride;
     float base[2 * kPanel];
     last.bases(base, p, 2);

@@ -1,6 +1,7 @@
 /**
  * Filters over the tokens that may come next. A full vocabulary has 150 000 tokens, so nothing here sorts all of it unless the
- * distribution is nearly flat, and arrays of that length are made once. Knows no options, no history and no random numbers.
+ * distribution is nearly flat, and arrays of that length are made once for all sequences: what comes from here holds until the next call.
+ * Knows no options, no history and no random numbers.
  */
 import { expOfNegative } from "./exp.ts";
 
@@ -34,8 +35,9 @@ function keepAtLeast({ ids, logits }: Scores, threshold: number): Scores {
   return { ids: Int32Array.from(places, (i) => ids[i]), logits: Float32Array.from(places, (i) => logits[i]) };
 }
 
-/** exp((logit − highest) / temperature), written to `room`, at least as long. */
-export function softmax({ ids, logits }: Scores, temperature: number, room: Float64Array): Candidates {
+/** exp((logit − highest) / temperature). */
+export function softmax({ ids, logits }: Scores, temperature: number): Candidates {
+  if (room.length < logits.length) room = new Float64Array(logits.length);
   const weights = room.length === logits.length ? room : room.subarray(0, logits.length);
   weigh(weights, logits, highestOf(logits), temperature);
   return { ids, weights };
@@ -94,6 +96,8 @@ export function sumOf(weights: Float64Array): number {
   return sum;
 }
 
+/** Of weights. */
+let room = new Float64Array(0);
 /** 0, 1, … of the last vocabulary. */
 let idsOfVocabulary = new Int32Array(0);
 

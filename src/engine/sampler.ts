@@ -18,9 +18,6 @@ export class Sampler {
   readonly #seen: Set<number>;
   /** How often the answer has each of its tokens. */
   readonly #counts = new Map<number, number>();
-  /** [V] each, made when they are first needed: logits that were changed, and weights. */
-  #changed = new Float32Array(0);
-  #weights = new Float64Array(0);
 
   /**
    * @param history Ids before the answer, for the repetition penalty. Ids without logits (media) may be among them.
@@ -39,7 +36,7 @@ export class Sampler {
    * @throws WeightsError when the logits are no numbers.
    */
   next(logits: Float32Array, allowed: Uint32Array | null = null): number {
-    const penalized = this.#penalize(allowed ? mask(logits, allowed, this.#roomFor(logits)) : logits);
+    const penalized = this.#penalize(allowed ? masked(logits, allowed) : logits);
     const best = argmax(penalized);
     const id = this.#options.temperature === 0 ? best : this.#draw(this.candidates(penalized));
     this.#seen.add(id);
@@ -47,26 +44,20 @@ export class Sampler {
     return id;
   }
 
-  /** The tokens that a draw may give, with their probabilities, from logits that were penalised already. Holds until the next call. */
+  /** The tokens that a draw may give, with their probabilities, from logits that were penalised already. Holds until any sampler's next call. */
   candidates(logits: Float32Array): Candidates {
     const { temperature, topK, topP, minP } = this.#options;
-    if (this.#weights.length !== logits.length) this.#weights = new Float64Array(logits.length);
     const scores = keepTopK(logits, topK);
-    const scaled = softmax(topP < 1 ? scores : keepNear(scores, minP, temperature), temperature, this.#weights);
+    const scaled = softmax(topP < 1 ? scores : keepNear(scores, minP, temperature), temperature);
     return keepMinP(keepTopP(scaled, topP), minP);
   }
 
-  #roomFor(logits: Float32Array): Float32Array {
-    if (this.#changed.length !== logits.length) this.#changed = new Float32Array(logits.length);
-    return this.#changed;
-  }
-
-  /** The same logits, or others in `#changed`, where they may lie already. */
+  /** The same logits, or others in the room for changed ones, where they may lie already. */
   #penalize(logits: Float32Array): Float32Array {
     const { repetitionPenalty, presencePenalty, frequencyPenalty } = this.#options;
     const countsMatter = (presencePenalty !== 0 || frequencyPenalty !== 0) && this.#counts.size > 0;
     if (repetitionPenalty === 1 && !countsMatter) return logits;
-    const penalized = this.#roomFor(logits);
+    const penalized = roomForChanged(logits.length);
     if (penalized !== logits) penalized.set(logits);
     if (repetitionPenalty !== 1) {
       for (const id of this.#seen) {
@@ -92,9 +83,17 @@ export class Sampler {
   }
 }
 
-/** kept[V] = `logits` with −Infinity where the mask has no bit. */
-function mask(logits: Float32Array, allowed: Uint32Array, kept: Float32Array): Float32Array {
-  kept.fill(Number.NEGATIVE_INFINITY);
+/** Logits that were changed, of the choice that is made now, whichever sequence it is for. */
+let changed = new Float32Array(0);
+
+function roomForChanged(length: number): Float32Array {
+  if (changed.length !== length) changed = new Float32Array(length);
+  return changed;
+}
+
+/** `logits` with −Infinity where the mask has no bit. */
+function masked(logits: Float32Array, allowed: Uint32Array): Float32Array {
+  const kept = roomForChanged(logits.length).fill(Number.NEGATIVE_INFINITY);
   const words = Math.min(allowed.length, (logits.length + 31) >>> 5);
   for (let word = 0; word < words; word++) {
     for (let bits = allowed[word]; bits !== 0; bits &= bits - 1) {
